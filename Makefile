@@ -1,0 +1,54 @@
+# Every command a newcomer needs. `make` lists them.
+# quiet.env: no telemetry, no library noise, loopback only. The container image reads the same file.
+include quiet.env
+export $(shell sed -n 's/=.*//p' quiet.env)
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+
+.PHONY: help setup setup-dev run chat train test check evaluate thresholds benchmark benchmark-understanding lock clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 32
+
+setup:
+	@sh commands/setup.sh requirements.txt
+
+setup-dev:
+	@sh commands/setup.sh requirements.txt requirements-dev.txt
+
+run: setup ## start the assistant on http://127.0.0.1:5005 (PORT=... to change)
+	@$(PYTHON) -m commands.run
+
+chat: setup ## chat in the terminal
+	@$(PYTHON) -m commands.run --shell
+
+train: setup ## train, if anything changed since the last model
+	@$(PYTHON) -m commands.train
+
+test: setup-dev ## everything: checks, tests, training, a chat over HTTP
+	@$(PYTHON) -m commands.check
+	@$(PYTHON) -m commands.train
+	@$(PYTHON) -m pytest
+
+check: setup-dev ## the checks that need no model: style, types, content
+	@$(PYTHON) -m commands.check
+	@$(PYTHON) -m pytest -m "not model"
+
+evaluate: setup ## how well messages are understood (DATA=<folder> for your own)
+	@$(PYTHON) -m commands.train
+	@$(PYTHON) -m commands.evaluate $(if $(DATA),--data $(DATA))
+
+thresholds: setup ## choose the refusal thresholds on out-of-fold scores and write them to config.yml
+	@$(PYTHON) -m commands.thresholds
+
+benchmark: setup ## speed, memory and training beside the stock Rasa configuration
+	@$(PYTHON) -m benchmarks.speed
+
+benchmark-understanding: setup ## understanding beside the stock Rasa configuration (DATA=<folder of public sets>)
+	@$(PYTHON) -m benchmarks.understanding $(if $(DATA),--data $(DATA))
+
+lock: setup ## compile the hash-locked requirements after changing a .in file
+	@sh commands/setup.sh --lock
+
+clean: ## remove the environment, models and caches
+	rm -rf .venv .tools .rasa models results

@@ -1,0 +1,38 @@
+"""Makes what a person typed fit to read: plain spaces, no invisible characters, no commands, a bounded length."""
+
+import re
+import unicodedata
+
+# Longer messages are stories; the question is nearly always in the first part, and unbounded text is a way to stall us.
+MAX_CHARACTERS = 1000
+
+_SPACES = re.compile(r"[^\S\n]+")
+_LINE_BREAKS = re.compile(r"\s*\n\s*")
+# Cc control, Cf format (zero-width, direction marks), Cs lone surrogates, Co private use, Cn unassigned
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
+_QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u00b4": "'", "`": "'"})
+
+
+def tidy(text: str | None) -> str:
+    """Clean a message before anything reads it.
+
+    A leading slash goes: Rasa reads `/intent{...}` as a command that sets slots and jumps, whoever typed it. Line breaks
+    stay, because they part the items of a list.
+
+    Args:
+        text: what the channel received; None when it carried no text.
+
+    Returns:
+        Unicode NFKC text, at most `MAX_CHARACTERS` characters, perhaps empty.
+    """
+    if not text:
+        return ""
+    # The bound comes first: normalising may lengthen text up to 18 times.
+    normal = unicodedata.normalize("NFKC", text[: 2 * MAX_CHARACTERS]).translate(_QUOTES)
+    visible = "".join(
+        character
+        for character in normal
+        if character.isspace() or unicodedata.category(character) not in _INVISIBLE
+    )
+    lines = _LINE_BREAKS.sub("\n", _SPACES.sub(" ", visible.replace("\r", "\n")))
+    return lines.strip().lstrip("/ \n")[:MAX_CHARACTERS].rstrip()

@@ -1,0 +1,35 @@
+"""Style and types of the code, and the shape of the files people edit: what needs no model and no test."""
+
+import subprocess
+import sys
+
+from addons.configuration import ROOT
+from commands.terminal import CommandFailed, run_command, say
+
+CHECKS = (
+    ("ruff", "check", "--quiet", "."),
+    ("ruff", "format", "--quiet", "--check", "."),
+    ("mypy", "--no-error-summary"),
+    ("yamllint", "--strict", "-c", ".yamllint.yml", "config.yml", "domain.yml", "endpoints.yml", "credentials.yml",
+     "clinic.yml", "data"),
+)  # fmt: skip
+
+
+def main() -> int:
+    """The first part of `make test` and `make check`.
+
+    Raises:
+        CommandFailed: naming the checks that found something.
+    """
+    failed = []
+    for name, *arguments in CHECKS:
+        say(f"Checking: {name} {arguments[0]} ...")
+        if subprocess.call([sys.executable, "-m", name, *arguments], cwd=ROOT) != 0:
+            failed.append(name)
+    if failed:
+        raise CommandFailed(f"The lines above are from: {', '.join(failed)}. Mend them and run the command again.")
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,147 @@
+"""Starts the action server and the assistant, and stops both on Ctrl-C. With --shell: a chat in the terminal."""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from addons.configuration import ROOT, check_variables
+from commands.terminal import CommandFailed, run_command, say
+from commands.train import trained_model
+
+HOST = "127.0.0.1"
+ACTIONS_PORT = 5055
+START_LIMIT_SECONDS = 120
+STOP_LIMIT_SECONDS = 20
+
+
+def check_port_is_free(port: int, variable: str | None) -> None:
+    """Check that nothing listens on a port yet.
+
+    Args:
+        port: the TCP port on this machine.
+        variable: the environment variable that chooses another port, if there is one.
+
+    Raises:
+        CommandFailed: something does, with what to do about it.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            choose = f", or choose another: `{variable}={port + 1} make run`" if variable else ""
+            raise CommandFailed(f"Port {port} is taken. Stop the program that uses it{choose}.") from None
+
+
+def wait_until_answering(port: int, process: "subprocess.Popen[bytes]", name: str) -> None:
+    """Wait until a server answers HTTP.
+
+    Raises:
+        CommandFailed: it ended, or did not answer within two minutes.
+    """
+    deadline = time.monotonic() + START_LIMIT_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise CommandFailed(f"{name} ended while starting (exit code {process.returncode}); see the lines above.")
+        try:
+            with urllib.request.urlopen(f"http://{HOST}:{port}/", timeout=2):
+                return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise CommandFailed(f"{name} did not answer on port {port} within {START_LIMIT_SECONDS} seconds.")
+
+
+def start(arguments: list[str]) -> "subprocess.Popen[bytes]":
+    """Start one of the two servers with this interpreter, in a session of its own so that Ctrl-C reaches only us."""
+    return subprocess.Popen([sys.executable, "-m", *arguments], cwd=ROOT, start_new_session=True)
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """Ask a server to stop, and end it if it does not within the limit."""
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_LIMIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def start_actions() -> "subprocess.Popen[bytes]":
+    """Start the action server on loopback."""
+    return start(["rasa_sdk", "--actions", "actions", "--port", str(ACTIONS_PORT), "--quiet"])
+
+
+def serve(model: Path, port: int) -> int:
+    """Run both servers until Ctrl-C or until one of them ends.
+
+    Returns:
+        0 after Ctrl-C or SIGTERM, 1 when a server ended by itself.
+    """
+    say("Starting the action server and the assistant ...")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a container's stop is a Ctrl-C too
+    processes = [start_actions()]
+    try:
+        processes.append(
+            start(["rasa", "run", "--model", str(model), "--interface", HOST, "--port", str(port)])
+        )
+        wait_until_answering(ACTIONS_PORT, processes[0], "The action server")
+        wait_until_answering(port, processes[1], "The assistant")
+        say(f"Ready: http://{HOST}:{port}/webhooks/rest/webhook (Ctrl-C stops it)")
+        while all(process.poll() is None for process in processes):
+            time.sleep(0.5)
+        raise CommandFailed("One of the two servers ended by itself; see the lines above.")
+    except KeyboardInterrupt:
+        say("\nStopping ...")
+        return 0
+    finally:
+        for process in reversed(processes):
+            stop(process)
+
+
+def shell(model: Path, port: int) -> int:
+    """Chat in the terminal; the action server runs beside it.
+
+    Returns:
+        The exit code of `rasa shell`.
+    """
+    say("Starting the action server and the chat (a few seconds) ... type /stop to leave.")
+    actions = start_actions()
+    try:
+        arguments = [sys.executable, "-m", "rasa", "shell", "--model", str(model), "--port", str(port)]
+        return subprocess.call(arguments, cwd=ROOT)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        stop(actions)
+
+
+def main() -> int:
+    """The `make run` and `make chat` commands."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shell", action="store_true", help="chat in the terminal instead of serving")
+    wanted = parser.parse_args()
+    try:
+        port = int(os.environ.get("PORT", "5005"))
+    except ValueError:
+        raise CommandFailed(f"PORT must be a number, not {os.environ['PORT']!r}.") from None
+    check_port_is_free(port, "PORT")
+    check_port_is_free(ACTIONS_PORT, None)
+    for name in ("endpoints.yml", "credentials.yml"):
+        check_variables(ROOT / name)
+    model = trained_model()
+    return shell(model, port) if wanted.shell else serve(model, port)
+
+
+if __name__ == "__main__":
+    run_command(main)

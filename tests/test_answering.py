@@ -1,0 +1,184 @@
+"""No answer leaves without saying, in the same message, how limited the evidence is."""
+
+from typing import Any
+
+import pytest
+import yaml
+from rasa.core.channels.channel import CollectingOutputChannel
+from rasa.core.nlg.generator import NaturalLanguageGenerator
+from rasa.core.utils import AvailableEndpoints
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.events import BotUttered, SlotSet, UserUttered
+from rasa.shared.core.trackers import DialogueStateTracker
+
+from addons.answering import ANSWER, GRADES, CuratedAnswers
+from addons.configuration import ROOT, ConfigurationError
+from commands.content import responses
+
+CHANNELS = ("collector", "queue", "web", "meta", "sms", "telegram", "slack", "cmdline", "socketio", "callback")
+ALL = responses()
+ANSWERS = sorted(name for name in ALL if name.startswith(ANSWER))
+CONCERNS = (None, "skin_ageing", "fat", "cellulite", "hair_loss", "pigmentation", "pain_relief", "scars")
+CAVEATS = [variation["text"] for variation in ALL["utter_evidence_caveat"]]
+
+
+@pytest.fixture(scope="module")
+def nlg() -> CuratedAnswers:
+    """The class the shipped endpoints file names, made the way the server makes it."""
+    endpoints = AvailableEndpoints.read_endpoints(str(ROOT / "endpoints.yml"))
+    made = NaturalLanguageGenerator.create(endpoints.nlg, Domain.empty())
+    assert isinstance(made, CuratedAnswers)
+    made.responses = ALL
+    return made
+
+
+def a_conversation(parse_data: dict[str, Any] | None = None, **slots: str | None) -> DialogueStateTracker:
+    domain = Domain.load(str(ROOT / "domain.yml"))
+    tracker = DialogueStateTracker("someone", domain.slots)
+    for name, value in slots.items():
+        tracker.update(SlotSet(name, value))
+    if parse_data is not None:
+        intent = parse_data.get("intent", {"name": "nlu_fallback"})
+        tracker.update(UserUttered("a message", intent, parse_data={"text": "a message", "intent": intent, **parse_data}))
+    return tracker
+
+
+def asking(*questions: dict[str, Any], ranking: list[str] | None = None) -> dict[str, Any]:
+    listed = [{"text": "?", "confidence": 0.9, "concern": None, **question} for question in questions]
+    return {
+        "intent": {"name": listed[0]["intent"], "confidence": 0.9},
+        "intent_ranking": [{"name": name, "confidence": 0.1} for name in ranking or []],
+        "questions": listed,
+    }
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("name", ANSWERS)
+async def test_every_answer_carries_the_caveat_on_every_channel_for_every_concern(
+    nlg: CuratedAnswers, name: str, channel: str
+) -> None:
+    for concern in CONCERNS:
+        message = await nlg.generate(name, a_conversation(concern=concern), channel)
+        assert message is not None
+        assert any(caveat in message["text"] for caveat in CAVEATS)
+        assert "\n\n" not in message["text"], "a blank line would part the caveat from its answer"
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+async def test_every_variation_of_an_answer_carries_the_caveat_its_sources_and_its_date(
+    nlg: CuratedAnswers, name: str
+) -> None:
+    for variation in ALL[name]:
+        named = {condition["name"]: condition["value"] for condition in variation.get("condition", [])}
+        message = await nlg.generate(name, a_conversation(**named), "collector")
+        assert message is not None
+        body, caveat, sources = message["text"].rsplit("\n", 2)
+        assert body.splitlines()[0] == variation["text"].splitlines()[0].replace("{emergency_number}", "112, 911 or 999")
+        assert any(caveat.endswith(text) for text in CAVEATS)
+        assert "Checked 2" in sources
+        assert message["evidence"] == variation["metadata"]["evidence"]
+        assert message["sources"] == variation["metadata"]["sources"]
+        assert message["reviewed"] == variation["metadata"]["reviewed"]
+        assert message["topics"] == [name.removeprefix(ANSWER)]
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+async def test_every_response_can_be_said_and_no_placeholder_is_left(nlg: CuratedAnswers, name: str) -> None:
+    if name in {"utter_sources"}:
+        return
+    message = await nlg.generate(name, a_conversation(), "collector")
+    assert message is not None
+    assert message["text"].strip()
+    assert "{" not in message["text"]
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"evidence": "established"}, {"evidence": "excellent"}])
+async def test_an_answer_without_a_known_grade_is_treated_as_the_weakest(
+    nlg: CuratedAnswers, metadata: dict[str, Any] | None
+) -> None:
+    bare: dict[str, Any] = {"text": "An answer."} if metadata is None else {"text": "An answer.", "metadata": metadata}
+    nlg.responses = {**ALL, "utter_faq_cost": [bare]}
+    try:
+        message = await nlg.generate("utter_faq_cost", a_conversation(), "collector")
+    finally:
+        nlg.responses = ALL
+    assert message is not None
+    assert message["evidence"] == "none"
+    assert any(caveat in message["text"] for caveat in CAVEATS)
+
+
+def test_a_model_without_the_caveat_does_not_load(nlg: CuratedAnswers) -> None:
+    without = {name: variations for name, variations in ALL.items() if name != "utter_evidence_caveat"}
+    with pytest.raises(ConfigurationError, match="utter_evidence_caveat"):
+        nlg.responses = without
+
+
+async def test_several_questions_are_answered_in_the_order_asked_with_the_caveat_once(nlg: CuratedAnswers) -> None:
+    asked = asking({"intent": "faq_cost", "concern": "hair_loss"}, {"intent": "faq_pain"}, {"intent": "faq_recovery"})
+    message = await nlg.generate("utter_faq_cost", a_conversation(asked), "collector")
+    assert message is not None
+    assert message["topics"] == ["cost", "pain", "recovery"]
+    assert message["concern"] == "hair_loss"
+    assert sum(message["text"].count(caveat) for caveat in CAVEATS) == 1
+    titles = [ALL[f"utter_faq_{topic}"][0]["metadata"]["title"] for topic in message["topics"]]
+    assert sorted(message["text"].index(title) for title in titles) == [message["text"].index(t) for t in titles]
+    grades = [GRADES.index(ALL[f"utter_faq_{topic}"][-1]["metadata"]["evidence"]) for topic in message["topics"][1:]]
+    assert GRADES.index(message["evidence"]) <= min(grades)
+
+
+async def test_what_the_question_names_counts_more_than_what_the_conversation_remembers(nlg: CuratedAnswers) -> None:
+    asked = asking({"intent": "faq_effectiveness", "concern": "hair_loss"})
+    message = await nlg.generate("utter_faq_effectiveness", a_conversation(asked, concern="fat"), "collector")
+    assert message is not None
+    assert message["concern"] == "hair_loss"
+
+
+async def test_an_unsure_reply_offers_the_three_nearest_topics_as_plain_questions(nlg: CuratedAnswers) -> None:
+    asked = {
+        "intent": {"name": "nlu_fallback"},
+        "intent_ranking": [{"name": name} for name in ("nlu_fallback", "faq_cost", "greet", "faq_pain", "faq_diy", "faq_uses")],
+    }
+    message = await nlg.generate("utter_fallback", a_conversation(asked), "collector")
+    assert message is not None
+    assert message["offered"] == ["faq_cost", "faq_pain", "faq_diy"]
+    assert message["safety"] == "fallback"
+    assert [button["title"] for button in message["buttons"]] == [button["payload"] for button in message["buttons"]]
+    assert not [button for button in message["buttons"] if button["payload"].startswith("/")]
+
+
+async def test_facts_about_an_answer_are_kept_with_the_conversation(nlg: CuratedAnswers) -> None:
+    from rasa.core.actions.action import create_bot_utterance
+
+    message = await nlg.generate("utter_faq_cost", a_conversation(), "collector")
+    assert message is not None
+    event: BotUttered = create_bot_utterance({**message, "utter_action": "utter_faq_cost"})
+    assert {"topics", "concern", "evidence", "sources", "reviewed"} <= set(event.metadata)
+
+
+async def test_every_channel_that_parts_texts_at_blank_lines_sends_an_answer_as_one_message(nlg: CuratedAnswers) -> None:
+    message = await nlg.generate("utter_faq_cost", a_conversation(), "collector")
+    assert message is not None
+    channel = CollectingOutputChannel()
+    await channel.send_response("someone", {"text": message["text"]})
+    assert len(channel.messages) == 1
+
+
+def test_no_rule_or_story_speaks_texts_of_its_own() -> None:
+    for path in (ROOT / "data").rglob("*.yml"):
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        for rule in content.get("rules", []) if isinstance(content, dict) else []:
+            assert not [step for step in rule["steps"] if "bot" in step]
+        assert "stories" not in content
+
+
+def test_no_fallback_that_asks_by_intent_name_is_configured() -> None:
+    text = (ROOT / "config.yml").read_text(encoding="utf-8") + (ROOT / "domain.yml").read_text(encoding="utf-8")
+    assert "two_stage" not in text
+    assert "TwoStage" not in text
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("**/endpoints*.yml")), ids=lambda path: path.name)
+def test_every_endpoints_file_names_the_answering_class(path: Any) -> None:
+    if ".venv" in path.parts:
+        return
+    assert yaml.safe_load(path.read_text(encoding="utf-8"))["nlg"]["type"] == "addons.answering.CuratedAnswers"
