@@ -9,7 +9,7 @@ from rasa_sdk.executor import CollectingDispatcher
 WANTS_PERSON = "wants_person"
 
 
-class ActionHandOver(Action):  # type: ignore[misc]
+class ActionHandOver(Action):
     """Runs after the stock reply has told the patient how to reach a person; says nothing itself."""
 
     def name(self) -> str:

@@ -9,22 +9,37 @@ from typing import Any
 
 from rasa.core.nlg.response import TemplatedNaturalLanguageGenerator
 from rasa.shared.core.domain import Domain
+from rasa.shared.core.events import BotUttered, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.utils.endpoints import EndpointConfig
 
 from addons.clinic import read_clinic
 from addons.configuration import ROOT, ConfigurationError, read_mapping
 
-TOPIC_INTENT = "faq_"
+TOPIC = "faq_"
 ANSWER = "utter_faq_"
 CAVEAT = "utter_evidence_caveat"
 SOURCES = "utter_sources"
+NOT_ANSWERED = "utter_part_not_answered"
+SHORTENED = "utter_shortened"
 # Weakest first: several answers in one message carry the weakest grade, and so does an answer that names none.
 GRADES = ("none", "very_low", "low", "moderate", "good")
-OFFERING = ("utter_fallback", "utter_out_of_scope")
+FALLBACK = "utter_fallback"
+FALLBACK_AGAIN = "utter_fallback_again"
+WHICH = "utter_which_topic"
+REJECTED = "utter_reject_answer"
+OUT_OF_SCOPE = "utter_out_of_scope"
+EMERGENCY = "utter_report_emergency"
+PERSON = "utter_request_human"
+# The lines under it for what the clinic has set, each a response that names the setting.
+CONTACT = ("name", "phone", "booking_link", "opening_hours")
 OFFERED = 3
+# A quoted part of the message is a reminder of which one is meant, not an echo.
+_LONGEST_QUOTE = 60
+_NO_BRACES = str.maketrans("", "", "{}[]")
 
 Draft = dict[str, Any]
+Wanted = list[tuple[str, dict[str, Any]]]
 
 
 class CuratedAnswers(TemplatedNaturalLanguageGenerator):
@@ -78,17 +93,21 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
             The message with `text`, perhaps `buttons`, and as further keys the facts that Rasa stores as the event's
             metadata; None when the response does not exist.
         """
-        asked = tracker.latest_message.parse_data if tracker.latest_message else {}
-        slots = tracker.current_slot_values()
-        if utter_action.startswith(ANSWER):
-            return self._answer(self._asked_topics(utter_action, asked, slots), output_channel, kwargs)
-        draft = self.generate_from_slots(utter_action, slots, output_channel, **kwargs)
+        asked: dict[str, Any] = tracker.latest_message.parse_data if tracker.latest_message else {}
+        wanted = self._wanted(utter_action, asked, tracker.current_slot_values())
+        if utter_action == FALLBACK:
+            wanted = [(self._fallback(asked, tracker), wanted[0][1])]
+        draft = self._compose(wanted, output_channel, kwargs)
         if draft is None:
             return None
-        metadata = draft.pop("metadata", None) or {}
-        draft.update({key: metadata[key] for key in ("safety", "reviewed", "sources") if key in metadata})
-        if utter_action in OFFERING:
-            self._offer(draft, asked)
+        offered = self._offered(utter_action, asked, tracker)
+        if offered:
+            draft["offered"] = offered
+            draft["buttons"] = [_button(self._title(intent)) for intent in offered if self._title(intent)]
+        if wanted[0][0] == FALLBACK_AGAIN:
+            draft.setdefault("buttons", []).append(_button(self._title(PERSON.removeprefix("utter_"))))
+        if asked.get("shortened") and utter_action != EMERGENCY:
+            draft["text"] += "\n" + self._text(SHORTENED, {}, output_channel)
         return draft
 
     def generate_from_slots(
@@ -100,9 +119,7 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
         )
         return draft
 
-    def _random_response_for(
-        self, utter_action: str, output_channel: str, filled_slots: dict[str, Any]
-    ) -> Draft | None:
+    def _random_response_for(self, utter_action: str, output_channel: str, filled_slots: dict[str, Any]) -> Draft | None:
         """The first variation that fits: the file's order decides, never chance."""
         for variation in self.responses.get(utter_action, []):
             conditions = variation.get("condition") or []
@@ -112,80 +129,117 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
                 return variation
         return None
 
-    def _asked_topics(
-        self, utter_action: str, asked: dict[str, Any], slots: dict[str, Any]
-    ) -> list[tuple[str, dict[str, Any]]]:
-        """The answers wanted, as (response, what was named with the question).
+    def _wanted(self, utter_action: str, asked: dict[str, Any], slots: dict[str, Any]) -> Wanted:
+        """The replies wanted, as (response, what was named with the question).
 
-        The last message's questions count when it asked for this answer; otherwise the response is said by itself, for
-        what the conversation's slots hold.
+        The last message's questions count when it asked for this response; otherwise the response is said by itself, for
+        what the conversation's slots hold. An emergency reply stands alone.
         """
-        questions = [
-            (f"utter_{question['intent']}", question)
-            for question in asked.get("questions") or []
-            if str(question.get("intent", "")).startswith(TOPIC_INTENT)
-        ]
-        return questions if questions and questions[0][0] == utter_action else [(utter_action, slots)]
+        questions = [(f"utter_{question['intent']}", question) for question in asked.get("questions") or []]
+        mine = [question for name, question in questions if name == utter_action]
+        if not mine:
+            return [(utter_action, slots)]
+        return [(utter_action, mine[0])] if utter_action in {EMERGENCY, FALLBACK} else questions
 
-    def _answer(
-        self, wanted: list[tuple[str, dict[str, Any]]], output_channel: str, kwargs: dict[str, Any]
-    ) -> Draft | None:
-        """One message: the answers in the order asked, then the caveat and the sources, once."""
+    def _compose(self, wanted: Wanted, output_channel: str, kwargs: dict[str, Any]) -> Draft | None:
+        """One message: the replies in the order asked, then, under any answer, the caveat and the sources, once."""
         drafts = [
-            (name, draft)
+            (name, named, draft)
             for name, named in wanted
-            if (draft := self.generate_from_slots(name, named, output_channel, **kwargs)) is not None
+            if (draft := self._part(name, named, len(wanted) > 1, output_channel, kwargs)) is not None
         ]
         if not drafts:
             return None
-        facts = [draft.get("metadata") or {} for _, draft in drafts]
-        concern = next((named.get("concern") for _, named in wanted if named.get("concern")), None)
-        grade = min((_grade(fact) for fact in facts), key=GRADES.index)
+        facts = [draft.get("metadata") or {} for _, _, draft in drafts]
+        lines = [
+            f"{fact['title']}\n{draft['text']}" if len(drafts) > 1 and fact.get("title") else str(draft["text"])
+            for (_, _, draft), fact in zip(drafts, facts)
+        ]
+        message = {key: value for key, value in drafts[0][2].items() if key not in {"metadata", "condition"}}
+        safety = next((fact["safety"] for fact in facts if fact.get("safety")), None)
+        if safety and not (len(drafts) > 1 and safety == "out_of_scope"):
+            message["safety"] = safety
         sources = list(dict.fromkeys(source for fact in facts for source in fact.get("sources") or []))
         reviewed = min((str(fact["reviewed"]) for fact in facts if fact.get("reviewed")), default=None)
-        caveat = " ".join(
-            self._text(name, {"concern": concern}, output_channel) for name in (f"utter_evidence_{grade}", CAVEAT)
-        )
-        lines = [
-            draft["text"] if len(drafts) == 1 else f"{fact.get('title', '')}\n{draft['text']}"
-            for (_, draft), fact in zip(drafts, facts)
-        ]
-        lines.append(caveat)
-        if sources and reviewed:
-            lines.append(
-                self._text(
-                    SOURCES,
-                    {},
-                    output_channel,
-                    sources=" · ".join(self._source_label(source) for source in sources),
-                    reviewed=_readable(reviewed),
-                )
+        if sources:
+            message["sources"] = sources
+        if reviewed:
+            message["reviewed"] = reviewed
+        answers = [(name, named, fact) for (name, named, _), fact in zip(drafts, facts) if name.startswith(ANSWER)]
+        if answers:
+            concern = next((named["concern"] for _, named, _ in answers if named.get("concern")), None)
+            grade = min((_grade(fact) for _, _, fact in answers), key=GRADES.index)
+            caveat = " ".join(
+                self._text(name, {"concern": concern}, output_channel) for name in (f"utter_evidence_{grade}", CAVEAT)
             )
-        message = drafts[0][1]
-        message.pop("metadata", None)
-        message.pop("condition", None)
+            lines.append(caveat)
+            if sources and reviewed:
+                labels = " · ".join(self._source_label(source) for source in sources)
+                lines.append(self._text(SOURCES, {}, output_channel, sources=labels, reviewed=_readable(reviewed)))
+            message.update(
+                topics=[name.removeprefix(ANSWER) for name, _, _ in answers],
+                concern=concern,
+                evidence=grade,
+                sources=sources,
+                reviewed=reviewed,
+                caveat=caveat,
+            )
+        if any(name == PERSON for name, _, _ in drafts):
+            lines += [
+                self._text(f"utter_clinic_{setting}", {}, output_channel)
+                for setting in CONTACT
+                if self._placeholders[f"clinic_{setting}"]
+            ]
+        if len(drafts) == 1 and facts[0].get("offers"):
+            message["offered"] = [f"{TOPIC}{topic}" for topic in facts[0]["offers"]]
+            message["buttons"] = [_button(self._title(intent)) for intent in message["offered"]]
         message["text"] = "\n".join(lines)
-        message.update(
-            topics=[name.removeprefix(ANSWER) for name, _ in drafts],
-            concern=concern,
-            evidence=grade,
-            sources=sources,
-            reviewed=reviewed,
-            caveat=caveat,
-        )
         return message
 
-    def _offer(self, draft: Draft, asked: dict[str, Any]) -> None:
-        """Add the nearest topics as questions to tap. The button's payload is the question itself, so that tapping says
-        what typing would, on every channel."""
-        nearest = [
-            entry["name"]
-            for entry in asked.get("intent_ranking") or []
-            if entry["name"].startswith(TOPIC_INTENT) and f"utter_{entry['name']}" in self.responses
+    def _part(
+        self, name: str, named: dict[str, Any], one_of_several: bool, output_channel: str, kwargs: dict[str, Any]
+    ) -> Draft | None:
+        """One reply of a message; a part that is not ours is named as not answered, the rest goes on."""
+        if one_of_several and name == OUT_OF_SCOPE:
+            quote = str(named.get("text") or "").translate(_NO_BRACES)[:_LONGEST_QUOTE]
+            return self.generate_from_slots(NOT_ANSWERED, named, output_channel, part=quote)
+        return self.generate_from_slots(name, named, output_channel, **kwargs)
+
+    def _fallback(self, asked: dict[str, Any], tracker: DialogueStateTracker) -> str:
+        """Which of the three unsure replies fits: one of these few, nothing near, or nothing near again."""
+        if any(question.get("unsure") for question in asked.get("questions") or []):
+            return WHICH
+        said_before = next((event for event in reversed(tracker.events) if isinstance(event, BotUttered)), None)
+        missed_before = said_before is not None and said_before.metadata.get("safety") == "fallback"
+        return FALLBACK_AGAIN if missed_before else FALLBACK
+
+    def _offered(self, utter_action: str, asked: dict[str, Any], tracker: DialogueStateTracker) -> list[str]:
+        """The topics to offer as questions to tap, nearest first.
+
+        After a refusal those nearest to the message; after "that is wrong" those next nearest to the message before; after
+        an emergency what else the message asked.
+        """
+        questions = asked.get("questions") or []
+        if utter_action == EMERGENCY:
+            return [question["intent"] for question in questions if question["intent"].startswith(TOPIC)]
+        answered: set[str] = set()
+        if utter_action == REJECTED:
+            earlier = [event for event in tracker.events if isinstance(event, UserUttered)][:-1]
+            asked = next((event.parse_data for event in reversed(earlier) if _asked_a_topic(event.parse_data)), {})
+            answered = {question["intent"] for question in asked.get("questions") or []}
+        elif utter_action not in {FALLBACK, OUT_OF_SCOPE} or len(questions) > 1:
+            return []
+        nearest = [entry["name"] for entry in asked.get("intent_ranking") or []]
+        return [
+            intent
+            for intent in nearest
+            if intent.startswith(TOPIC) and intent not in answered and f"utter_{intent}" in self.responses
         ][:OFFERED]
-        titles = [self.responses[f"utter_{intent}"][0].get("metadata", {}).get("title") for intent in nearest]
-        draft["offered"] = nearest
-        draft["buttons"] = [{"title": title, "payload": title} for title in titles if title]
+
+    def _title(self, intent: str) -> str:
+        """The plain question that stands for an intent, from its response's metadata."""
+        variations = self.responses.get(f"utter_{intent}") or [{}]
+        return str((variations[0].get("metadata") or {}).get("title") or "")
 
     def _text(self, name: str, named: dict[str, Any], output_channel: str, **placeholders: str) -> str:
         """The text of a response that must exist.
@@ -200,6 +254,15 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
 
     def _source_label(self, source: str) -> str:
         return str((self._sources.get(source) or {}).get("label") or source)
+
+
+def _button(question: str) -> dict[str, str]:
+    """A question to tap. Its payload is the question itself, so that tapping says what typing would, on every channel."""
+    return {"title": question, "payload": question}
+
+
+def _asked_a_topic(parse_data: dict[str, Any]) -> bool:
+    return any(question["intent"].startswith(TOPIC) for question in parse_data.get("questions") or [])
 
 
 def _grade(fact: dict[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""Speed and understanding beside the stock Rasa configuration, in one run."""

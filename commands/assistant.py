@@ -1,6 +1,7 @@
 """The trained assistant in this process, spoken to through the entry every channel uses. For measuring and testing."""
 
 import itertools
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ from typing import Any
 from rasa.core.agent import Agent, load_agent
 from rasa.core.channels.channel import CollectingOutputChannel, UserMessage
 from rasa.core.utils import AvailableEndpoints
+from rasa.utils.endpoints import EndpointConfig
+from rasa.utils.log_utils import configure_structlog
+from rasa_sdk.executor import ActionExecutor
 
 from addons.configuration import ROOT
 
@@ -47,8 +51,26 @@ class Turn:
         return "\n".join(str(reply.get("text") or "") for reply in self.replies)
 
 
+class ActionsInProcess(EndpointConfig):
+    """Stands where the action server's address would: runs the same actions here, without HTTP."""
+
+    def __init__(self) -> None:
+        """Register the actions of `actions/`."""
+        super().__init__(url="in-process")
+        self._executor = ActionExecutor()
+        self._executor.register_package("actions")
+
+    async def request(self, *_: Any, json: dict[str, Any], **__: Any) -> Any:
+        """Run the action Rasa asks for.
+
+        Args:
+            json: the call an action server would get.
+        """
+        return await self._executor.run(json)
+
+
 class Assistant:
-    """A loaded model with the project's own answering; conversations are kept in memory, no action server is needed."""
+    """A loaded model with the project's own answering; conversations are kept in memory, no server is needed."""
 
     def __init__(self, agent: Agent) -> None:
         """Wrap an agent; use `Assistant.load`."""
@@ -63,8 +85,10 @@ class Assistant:
             model: the archive `commands.train` made.
             endpoints: the file whose `nlg` block names the answering class.
         """
+        configure_structlog(logging.ERROR)  # left alone, structlog prints every turn
         available = AvailableEndpoints.read_endpoints(str(endpoints))
         available.tracker_store = None
+        available.action = ActionsInProcess()
         return cls(await load_agent(model_path=str(model), endpoints=available))
 
     def new_conversation(self) -> str:
@@ -84,8 +108,7 @@ class Assistant:
         seen = len(before.events) if before else 0
         await self._agent.handle_message(UserMessage(text, channel, sender))
         tracker = await self._agent.tracker_store.retrieve(sender)
-        assert tracker is not None and tracker.latest_message is not None, "the turn was not stored"
-        metadata = [
-            event.metadata for event in list(tracker.events)[seen:] if event.type_name == "bot"
-        ]
+        assert tracker is not None, "the turn was not stored"
+        assert tracker.latest_message is not None, "the turn was not stored"
+        metadata = [event.metadata for event in list(tracker.events)[seen:] if event.type_name == "bot"]
         return Turn(tracker.latest_message.parse_data, channel.messages, metadata)

@@ -99,9 +99,7 @@ async def measure(assistant: Assistant, items: dict[str, list[Item]]) -> dict[st
     calm_elsewhere = [(item, turn) for item, turn in single + oos if EMERGENCY not in accepted(item)]
 
     def refused(kind: str) -> float:
-        return percent(
-            is_refused(turn) or turn.intent in accepted(item) for item, turn in oos if item["kind"] == kind
-        )
+        return percent(is_refused(turn) or turn.intent in accepted(item) for item, turn in oos if item["kind"] == kind)
 
     figures: Figures = {
         "single: right topic": percent(outcome(item, turn) == "right" for item, turn in single),
@@ -110,9 +108,7 @@ async def measure(assistant: Assistant, items: dict[str, list[Item]]) -> dict[st
         "single, ours: wrong": percent(outcome(item, turn) == "wrong" for item, turn in ours),
         "single, ours: rejected": percent(is_refused(turn) for _, turn in ours),
         "single: more than one answer": percent(len(turn.intents) > 1 for _, turn in single),
-        "single: right concern": percent(
-            item["concern"] == turn.understood["questions"][0]["concern"] for item, turn in ours
-        ),
+        "single: right concern": percent(item["concern"] == turn.understood["questions"][0]["concern"] for item, turn in ours),
         "out of scope, far: refused": refused("far"),
         "out of scope, near: refused": refused("near"),
         "out of scope, injection: refused": refused("injection"),
@@ -121,15 +117,11 @@ async def measure(assistant: Assistant, items: dict[str, list[Item]]) -> dict[st
         "urgent: false alarms, look-alikes": percent(turn.intent == EMERGENCY for _, turn in calm),
         "urgent: false alarms, all others": percent(turn.intent == EMERGENCY for _, turn in calm_elsewhere),
         "not urgent look-alikes: right topic": percent(outcome(item, turn) == "right" for item, turn in calm),
-        "several questions: all right": percent(
-            Counter(turn.intents) == Counter(item["intents"]) for item, turn in multi
-        ),
+        "several questions: all right": percent(Counter(turn.intents) == Counter(item["intents"]) for item, turn in multi),
         "several questions: first right": percent(turn.intents[:1] == item["intents"][:1] for item, turn in multi),
         "follow-up turns: right topic": percent(turn.intent in accepted(item) for item, turn in turns),
         "follow-up turns: right concern": percent(
-            item["concern"] == turn.understood["questions"][0]["concern"]
-            for item, turn in turns
-            if not accepted(item) & NOT_OURS
+            item["concern"] == turn.understood["questions"][0]["concern"] for item, turn in turns if not accepted(item) & NOT_OURS
         ),
     }
     confusions: dict[str, dict[str, list[str]]] = {}

@@ -92,9 +92,7 @@ def serve(model: Path, port: int) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a container's stop is a Ctrl-C too
     processes = [start_actions()]
     try:
-        processes.append(
-            start(["rasa", "run", "--model", str(model), "--interface", HOST, "--port", str(port)])
-        )
+        processes.append(start(["rasa", "run", "--model", str(model), "--interface", HOST, "--port", str(port)]))
         wait_until_answering(ACTIONS_PORT, processes[0], "The action server")
         wait_until_answering(port, processes[1], "The assistant")
         say(f"Ready: http://{HOST}:{port}/webhooks/rest/webhook (Ctrl-C stops it)")

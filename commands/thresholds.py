@@ -56,9 +56,7 @@ def out_of_fold(
             [intents[index] for index in taught],
             vectors[taught],
         )
-        found = classifier.score(
-            [texts[index] for index in held_out], [mentions[index] for index in held_out], vectors[held_out]
-        )
+        found = classifier.score([texts[index] for index in held_out], [mentions[index] for index in held_out], vectors[held_out])
         for index, score in zip(held_out, found):
             scored[index] = score
     return [score for score in scored if score is not None]

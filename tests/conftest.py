@@ -9,6 +9,7 @@ import pytest
 from commands.assistant import Assistant
 from commands.train import trained_model
 
+
 @pytest.fixture(scope="session")
 def model() -> Path:
     """The trained model, trained now if need be."""

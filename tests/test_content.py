@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from addons.answering import ANSWER, GRADES, TOPIC_INTENT
+from addons.answering import ANSWER, GRADES, TOPIC
 from addons.clinic import Clinic
 from addons.configuration import ROOT
 from addons.understanding.tidy import tidy
@@ -30,9 +30,7 @@ ANSWERS = [
     for index, variation in enumerate(variations)
     if name.startswith(ANSWER)
 ]
-SPOKEN = [
-    (name, index, variation) for name, variations in responses().items() for index, variation in enumerate(variations)
-]
+SPOKEN = [(name, index, variation) for name, variations in responses().items() for index, variation in enumerate(variations)]
 KEYS = {"version", "nlu", "responses", "rules"}
 CORE = {
     "faq_cost", "faq_effectiveness", "faq_side_effects", "faq_serious_risks", "faq_recovery", "faq_candidacy",
@@ -43,7 +41,7 @@ BANNED = (
     "you are fine", "you're fine", "painless", "no side effects", "melts fat", "doctors agree",
 )  # fmt: skip
 # Filled by the answering class when it joins the lines under an answer.
-FILLED_BY_CODE = {"sources", "reviewed"}
+FILLED_BY_CODE = {"sources", "reviewed", "part"}
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -52,7 +50,7 @@ def name_of(case: tuple[str, int, dict[str, Any]]) -> str:
 
 
 def intent_of(path: Any) -> str:
-    return f"{TOPIC_INTENT}{path.stem}" if path.parent.name == "topics" else str(path.stem)
+    return f"{TOPIC}{path.stem}" if path.parent.name == "topics" else str(path.stem)
 
 
 @pytest.mark.parametrize("path", INTENT_FILES, ids=lambda path: path.stem)
@@ -72,9 +70,7 @@ def test_every_intent_of_the_domain_has_a_file_and_every_file_an_intent() -> Non
 
 
 def test_no_response_is_defined_twice() -> None:
-    names = [
-        name for path in data_files() for name in yaml.safe_load(path.read_text(encoding="utf-8")).get("responses") or {}
-    ]
+    names = [name for path in data_files() for name in yaml.safe_load(path.read_text(encoding="utf-8")).get("responses") or {}]
     assert not [name for name, count in Counter(names).items() if count > 1]
 
 
@@ -137,7 +133,16 @@ def test_a_source_can_be_cited_and_followed(source: str) -> None:
     assert set(entry) <= {"label", "citation", "year", "url", "kind"}
     assert entry["label"]
     assert entry["citation"]
-    assert entry["kind"] in {"guideline", "systematic review", "review", "trial", "case report", "regulator", "clinic page", "other"}
+    assert entry["kind"] in {
+        "guideline",
+        "systematic review",
+        "review",
+        "trial",
+        "case report",
+        "regulator",
+        "clinic page",
+        "other",
+    }
     assert "url" not in entry or entry["url"].startswith("https://")
 
 

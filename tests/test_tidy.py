@@ -12,7 +12,7 @@ from addons.understanding.tidy import MAX_CHARACTERS, tidy
     [
         ("  how   much\t\tis it ", "how much is it"),
         ("does\u200bit \ufeffhurt", "doesit hurt"),
-        ("it\u2019s \u201csafe\u201d", "it's \"safe\""),
+        ("it\u2019s \u201csafe\u201d", 'it\'s "safe"'),
         ("ｈｏｗ ｍｕｃｈ", "how much"),
         ("broken \ud800 half", "broken half"),
         ("nul\x00l", "null"),

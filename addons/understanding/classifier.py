@@ -129,9 +129,7 @@ class IntentClassifier:
             [(texts[index], str(labels[index])) for index in ours],
         )
 
-    def score(
-        self, texts: Sequence[str], mentions: Sequence[Sequence[Mention]], vectors: Vectors
-    ) -> list[Scored]:
+    def score(self, texts: Sequence[str], mentions: Sequence[Sequence[Mention]], vectors: Vectors) -> list[Scored]:
         """Score questions.
 
         Args:
@@ -163,7 +161,10 @@ class IntentClassifier:
         """Write the classifier as plain numbers and JSON: nothing in the model archive can run code."""
         save_file({name: _compact(values) for name, values in self._weights.items()}, folder / "weights.safetensors")
         vocabulary = [
-            {"terms": list(vectorizer.get_feature_names_out()), "idf": [round(float(idf), 6) for idf in vectorizer.idf_]}
+            {
+                "terms": list(vectorizer.get_feature_names_out()),
+                "idf": [round(float(idf), 6) for idf in vectorizer.idf_],
+            }
             for vectorizer in self._vectorizers
         ]
         description = {"intents": self._intents, "vectorizers": vocabulary, "examples": self._examples}
@@ -174,12 +175,9 @@ class IntentClassifier:
         """Read what `save` wrote."""
         description = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
         words, letters = (
-            _vectorizer(saved, options)
-            for saved, options in zip(description["vectorizers"], (_WORD_OPTIONS, _LETTER_OPTIONS))
+            _vectorizer(saved, options) for saved, options in zip(description["vectorizers"], (_WORD_OPTIONS, _LETTER_OPTIONS))
         )
-        weights = {
-            name: values.astype(np.float32) for name, values in load_file(folder / "weights.safetensors").items()
-        }
+        weights = {name: values.astype(np.float32) for name, values in load_file(folder / "weights.safetensors").items()}
         examples = [(text, intent) for text, intent in description["examples"]]
         return cls(description["intents"], (words, letters), weights, examples)
 

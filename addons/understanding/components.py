@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,19 @@ from rasa.engine.recipes.default_recipe import DefaultV1Recipe
 from rasa.engine.storage.resource import Resource
 from rasa.engine.storage.storage import ModelStorage
 from rasa.nlu.extractors.extractor import EntityExtractorMixin
+from rasa.shared.core.events import BotUttered, Restarted, SessionStarted, UserUttered
+from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
 from addons.configuration import ROOT
 from addons.understanding.classifier import IntentClassifier
 from addons.understanding.encoder import SentenceEncoder
-from addons.understanding.questions import QuestionReader
+from addons.understanding.follow_ups import Context, resolve
+from addons.understanding.questions import TOPIC, QuestionReader
 from addons.understanding.rejection import Thresholds
 from addons.understanding.tidy import tidy
+from addons.understanding.triage import EMERGENCY, SYMPTOM
 from addons.understanding.vocabulary import Phrases, Vocabulary, as_entities, read_phrases
 
 ENCODER_VOCABULARY = ROOT / "encoder" / "vocab.txt"
@@ -27,14 +32,15 @@ VOCABULARY_FOLDER = ROOT / "data" / "vocabulary"
 # Keys under which one component leaves its work on the message for the next; not part of the output.
 DOC, MENTIONS = "vocabulary_doc", "vocabulary_mentions"
 
+# Context lapses: after this the person has moved on, and an old topic would answer a question nobody asked.
+CONTEXT_TURNS = 5
+CONTEXT_SECONDS = 600
+SAFETY_INTENTS = {"emergency": EMERGENCY, "symptom": SYMPTOM}
+
 
 def known_words() -> list[str]:
     """Correctly spelled English words: the whole words of the encoder's vocabulary."""
-    return [
-        word
-        for word in ENCODER_VOCABULARY.read_text(encoding="utf-8").splitlines()
-        if word.isalpha() and word.isascii()
-    ]
+    return [word for word in ENCODER_VOCABULARY.read_text(encoding="utf-8").splitlines() if word.isalpha() and word.isascii()]
 
 
 def code_fingerprint() -> str:
@@ -168,11 +174,38 @@ class QuestionClassifier(GraphComponent):
         component._reader = QuestionReader(component._encoder, classifier, thresholds)
         return component
 
-    def process(self, messages: list[Message]) -> list[Message]:
-        """Set intent, intent_ranking and questions on each message."""
+    def process(self, messages: list[Message], tracker: DialogueStateTracker | None = None) -> list[Message]:
+        """Set intent, intent_ranking and questions on each message, in the light of the conversation so far."""
         assert self._reader is not None, "an untrained component cannot read questions"
+        context = recent_context(tracker, time.time()) if tracker else Context()
         for message in messages:
-            understood = self._reader.read(message.get(DOC), message.get(MENTIONS))
+            doc, mentions = message.get(DOC), message.get(MENTIONS)
+            understood = resolve(self._reader.read(doc, mentions), doc, mentions, context)
             for key, value in understood.as_output().items():
                 message.set(key, value, add_to_output=True)
         return messages
+
+
+def recent_context(tracker: DialogueStateTracker, now: float) -> Context:
+    """What the conversation was last about, from what was answered, as far as it is recent.
+
+    Args:
+        tracker: the conversation before the present message.
+        now: seconds since 1970.
+    """
+    intent: str | None = None
+    concern: str | None = None
+    turns = 0
+    for event in reversed(tracker.events):
+        if turns >= CONTEXT_TURNS or now - event.timestamp > CONTEXT_SECONDS:
+            break
+        if isinstance(event, SessionStarted | Restarted):
+            break
+        if isinstance(event, UserUttered):
+            turns += 1
+            named = [question.get("concern") for question in event.parse_data.get("questions") or []]
+            concern = concern or next((name for name in named if name), None)
+        elif isinstance(event, BotUttered) and intent is None:
+            topics, safety = event.metadata.get("topics"), event.metadata.get("safety")
+            intent = f"{TOPIC}{topics[-1]}" if topics else SAFETY_INTENTS.get(safety)
+    return Context(intent, concern)

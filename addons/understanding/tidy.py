@@ -30,9 +30,7 @@ def tidy(text: str | None) -> str:
     # The bound comes first: normalising may lengthen text up to 18 times.
     normal = unicodedata.normalize("NFKC", text[: 2 * MAX_CHARACTERS]).translate(_QUOTES)
     visible = "".join(
-        character
-        for character in normal
-        if character.isspace() or unicodedata.category(character) not in _INVISIBLE
+        character for character in normal if character.isspace() or unicodedata.category(character) not in _INVISIBLE
     )
     lines = _LINE_BREAKS.sub("\n", _SPACES.sub(" ", visible.replace("\r", "\n")))
     return lines.strip().lstrip("/ \n")[:MAX_CHARACTERS].rstrip()

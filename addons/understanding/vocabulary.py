@@ -26,6 +26,7 @@ Phrases = dict[str, dict[str, list[str]]]
 # A word this short is another word after one slip ("lip", "leg"), so it must be typed right.
 _SHORTEST_TYPO = 5
 _LONG_WORD = 8
+_LAST_LATIN = 0x24F
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ class Vocabulary:
                 for span in filter_spans(spans)
                 if span.label_ != LOOK_ALIKE
             ]
+        if _is_other_script(doc.text):
+            found.append(Mention("language", "other", doc.text, 0, len(doc.text)))
         return sorted(found, key=lambda mention: (mention.start, mention.kind))
 
     def _mended(self, word: str) -> str:
@@ -141,6 +144,12 @@ def as_entities(mentions: Iterable[Mention]) -> list[dict[str, Any]]:
         }
         for mention in mentions
     ]
+
+
+def _is_other_script(text: str) -> bool:
+    """Whether most letters are of another script than Latin."""
+    letters = [character for character in text if character.isalpha()]
+    return sum(ord(character) > _LAST_LATIN for character in letters) > len(letters) / 2
 
 
 def _stem(word: str) -> str:
