@@ -23,7 +23,7 @@ from addons.understanding.encoder import SentenceEncoder
 from addons.understanding.follow_ups import Context, resolve
 from addons.understanding.questions import TOPIC, QuestionReader
 from addons.understanding.rejection import Thresholds
-from addons.understanding.tidy import tidy
+from addons.understanding.tidy import is_shortened, tidy
 from addons.understanding.triage import EMERGENCY, SYMPTOM
 from addons.understanding.vocabulary import Phrases, Vocabulary, as_entities, read_phrases
 
@@ -101,7 +101,9 @@ class VocabularyExtractor(GraphComponent, EntityExtractorMixin):
     def process(self, messages: list[Message]) -> list[Message]:
         """Set tidy text and entities on each message."""
         for message in messages:
-            text = tidy(message.get("text"))
+            typed = message.get("text")
+            text = tidy(typed)
+            message.set("shortened", is_shortened(typed), add_to_output=True)
             message.set("text", text, add_to_output=True)
             doc = self._vocabulary.read(text)
             mentions = self._vocabulary.mentions(doc)

@@ -34,3 +34,8 @@ def tidy(text: str | None) -> str:
     )
     lines = _LINE_BREAKS.sub("\n", _SPACES.sub(" ", visible.replace("\r", "\n")))
     return lines.strip().lstrip("/ \n")[:MAX_CHARACTERS].rstrip()
+
+
+def is_shortened(text: str | None) -> bool:
+    """Whether `tidy` leaves out the end of a message."""
+    return len(text or "") > MAX_CHARACTERS

@@ -39,7 +39,8 @@ _NEGATIONS = {
 _HYPOTHETICAL = re.compile(
     r"\b(can|could|does|do|did|will|would|might|may) (it|this|that|they|meso\w*|the (injections?|shots?|needles?|treatment)"
     r"|you|u|one|someone|people|fat \w+|numbing \w+|these)\b|\bwhat if\b|\bif (i|you|it|my|someone|they|there|u)\b|\bin case\b"
-    r"|\b(risks?|chances?|odds|likel\w+|possible|possibility) (of|that|to)\b|\bhow (would|do|will|can) (i|you|we|one) (know|tell|spot)\b"
+    r"|\b(risks?|chances?|odds|likel\w+|possible|possibility) (of|that|to)\b"
+    r"|\bhow (would|do|will|can) (i|you|we|one) (know|tell|spot)\b"
     r"|\b(signs?|symptoms?|danger) of\b|\bhow (common|rare|often|likely)\b|\bis it (true|possible|dangerous|safe|normal)\b"
     r"|\b(read|heard|saw|worried|scared|afraid|nervous|asking ahead|just wondering|just curious)\b|\bhave (people|any\w*|there)\b"
     r"|\bwhat (are|is|does|do|happens)\b|\bwhich\b|\bcan (you|u|people)\b|\bhas any\w+\b",

@@ -95,8 +95,12 @@ class Vocabulary:
                 self._words_by_initial.setdefault(word[0], []).append(word)
 
     def read(self, text: str) -> Doc:
-        """Tokenise a message and mend the spelling of vocabulary words in the tokens' `norm_`."""
-        doc = self._nlp.make_doc(text)
+        """Tokenise a message and mend the spelling of vocabulary words in the tokens' `norm_`.
+
+        In lower case, because the tokeniser parts "can't" but not "CAN'T".
+        """
+        lowered = text.lower()
+        doc = self._nlp.make_doc(lowered if len(lowered) == len(text) else text)
         for token in doc:
             token.norm_ = self._mended(_stem(token.lower_))
         return doc

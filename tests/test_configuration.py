@@ -1,0 +1,63 @@
+"""A file a person got wrong is answered with one line that says what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from addons.clinic import Clinic, read_clinic
+from addons.configuration import ConfigurationError, check_variables, read_mapping, read_yaml
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "clinic.yml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_broken_yaml_names_the_file_and_the_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"clinic\.yml, line 3: not valid YAML"):
+        read_yaml(write(tmp_path, "name: 'x'\nphone: [1, 2\n"))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nowhere\.yml: this file is missing"):
+        read_yaml(tmp_path / "nowhere.yml")
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "clinic.yml"
+    path.write_bytes("name: Café".encode("latin-1"))
+    with pytest.raises(ConfigurationError, match="not UTF-8"):
+        read_yaml(path)
+
+
+def test_a_list_where_names_are_wanted_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="`name: value`"):
+        read_mapping(write(tmp_path, "- a\n"))
+
+
+def test_an_unset_variable_is_named_with_its_file_and_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "a: 1\ntoken: ${TELEGRAM_TOKEN}\n")
+    with pytest.raises(ConfigurationError, match="line 2: the variable TELEGRAM_TOKEN is not set"):
+        check_variables(path, {})
+    check_variables(path, {"TELEGRAM_TOKEN": "x"})
+
+
+def test_an_empty_clinic_file_means_the_defaults(tmp_path: Path) -> None:
+    assert read_clinic(write(tmp_path, "")) == Clinic()
+    assert "112" in Clinic().emergency_number
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("phnoe: '1'\n", "`phnoe` is not a setting"),
+        ("phone: 5551234\n", "`phone` must be text in quotes"),
+        ("phone: 'ask us'\n", "`phone` must be a telephone number"),
+        ("booking_link: 'http://x.example'\n", "`booking_link` must be an address that starts with https"),
+        ("name: 'The {best} clinic'\n", "`name` must not contain braces"),
+    ],
+)
+def test_a_wrong_clinic_setting_is_explained(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        read_clinic(write(tmp_path, text))
