@@ -25,7 +25,8 @@ _LEANS = re.compile(
 )
 _MORE = re.compile(
     r"^(why|why (is|not|so)( that)?|how come|how so|tell me more|more|more (info|details?|about (it|that))|go on"
-    r"|explain( that| it)?|can you explain( that| it)?|what do you mean|meaning|really|are you sure|say more|elaborate|and|continue)\W*$",
+    r"|explain( that| it)?|can you explain( that| it)?|what do you mean|meaning|really|are you sure"
+    r"|say more|elaborate|and|continue)\W*$",
     re.IGNORECASE,
 )
 _CORRECTS = re.compile(r"^(no|nope|not that|i (meant?|mean)|actually|sorry,?( i meant)?)\b", re.IGNORECASE)
