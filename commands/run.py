@@ -7,14 +7,15 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
 
 from addons.configuration import ROOT, check_variables
 from commands.terminal import CommandFailed, run_command, say
 from commands.train import trained_model
 
+PYTHON = [sys.executable, "-m", "commands.quiet"]
 HOST = "127.0.0.1"
 ACTIONS_PORT = 5055
 START_LIMIT_SECONDS = 120
@@ -40,7 +41,7 @@ def check_port_is_free(port: int, variable: str | None) -> None:
             raise CommandFailed(f"Port {port} is taken. Stop the program that uses it{choose}.") from None
 
 
-def wait_until_answering(port: int, process: "subprocess.Popen[bytes]", name: str) -> None:
+def wait_until_answering(address: str, process: "subprocess.Popen[bytes]", name: str) -> None:
     """Wait until a server answers HTTP.
 
     Raises:
@@ -51,18 +52,16 @@ def wait_until_answering(port: int, process: "subprocess.Popen[bytes]", name: st
         if process.poll() is not None:
             raise CommandFailed(f"{name} ended while starting (exit code {process.returncode}); see the lines above.")
         try:
-            with urllib.request.urlopen(f"http://{HOST}:{port}/", timeout=2):
+            with urllib.request.urlopen(address, timeout=2):
                 return
-        except urllib.error.HTTPError:
-            return
         except OSError:
             time.sleep(0.2)
-    raise CommandFailed(f"{name} did not answer on port {port} within {START_LIMIT_SECONDS} seconds.")
+    raise CommandFailed(f"{name} did not answer at {address} within {START_LIMIT_SECONDS} seconds.")
 
 
 def start(arguments: list[str]) -> "subprocess.Popen[bytes]":
     """Start one of the two servers with this interpreter, in a session of its own so that Ctrl-C reaches only us."""
-    return subprocess.Popen([sys.executable, "-m", *arguments], cwd=ROOT, start_new_session=True)
+    return subprocess.Popen([*PYTHON, *arguments], cwd=ROOT, start_new_session=True)
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
@@ -75,6 +74,14 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def stop_all(processes: "Iterable[subprocess.Popen[bytes]]") -> None:
+    """Stop servers; a second, impatient Ctrl-C must not leave one behind."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for process in processes:
+        stop(process)
 
 
 def start_actions() -> "subprocess.Popen[bytes]":
@@ -93,8 +100,8 @@ def serve(model: Path, port: int) -> int:
     processes = [start_actions()]
     try:
         processes.append(start(["rasa", "run", "--model", str(model), "--interface", HOST, "--port", str(port)]))
-        wait_until_answering(ACTIONS_PORT, processes[0], "The action server")
-        wait_until_answering(port, processes[1], "The assistant")
+        wait_until_answering(f"http://{HOST}:{ACTIONS_PORT}/health", processes[0], "The action server")
+        wait_until_answering(f"http://{HOST}:{port}/", processes[1], "The assistant")
         say(f"Ready: http://{HOST}:{port}/webhooks/rest/webhook (Ctrl-C stops it)")
         while all(process.poll() is None for process in processes):
             time.sleep(0.5)
@@ -103,8 +110,7 @@ def serve(model: Path, port: int) -> int:
         say("\nStopping ...")
         return 0
     finally:
-        for process in reversed(processes):
-            stop(process)
+        stop_all(reversed(processes))
 
 
 def shell(model: Path, port: int) -> int:
@@ -116,12 +122,12 @@ def shell(model: Path, port: int) -> int:
     say("Starting the action server and the chat (a few seconds) ... type /stop to leave.")
     actions = start_actions()
     try:
-        arguments = [sys.executable, "-m", "rasa", "shell", "--model", str(model), "--port", str(port)]
+        arguments = [*PYTHON, "rasa", "shell", "--model", str(model), "--port", str(port)]
         return subprocess.call(arguments, cwd=ROOT)
     except KeyboardInterrupt:
         return 0
     finally:
-        stop(actions)
+        stop_all([actions])
 
 
 def main() -> int:

@@ -68,6 +68,8 @@ def trained_model() -> Path:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             import rasa.model_training  # slow to import, so only when there is something to train
 
+            import commands.quiet  # noqa: F401  before Rasa, for its warning filter
+
             result = rasa.model_training.train(
                 domain=str(ROOT / "domain.yml"),
                 config=str(ROOT / "config.yml"),
