@@ -5,7 +5,7 @@ export $(shell sed -n 's/=.*//p' quiet.env)
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-dev run chat train test check evaluate thresholds benchmark benchmark-understanding lock clean
+.PHONY: help setup setup-dev run chat train test check evaluate answers thresholds benchmark benchmark-understanding lock clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 32
@@ -37,6 +37,9 @@ check: setup-dev ## the checks that need no model: style, types, content
 evaluate: setup ## how well messages are understood (DATA=<folder> for your own)
 	@$(PYTHON) -m commands.train
 	@$(PYTHON) -m commands.evaluate $(if $(DATA),--data $(DATA))
+
+answers: setup-dev ## one page of every answer, for a clinician to review: results/answers.html
+	@$(PYTHON) -m commands.answers
 
 thresholds: setup ## choose the refusal thresholds on out-of-fold scores and write them to config.yml
 	@$(PYTHON) -m commands.thresholds

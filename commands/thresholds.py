@@ -1,8 +1,9 @@
 """Chooses the thresholds below which a question is refused, and writes them to config.yml.
 
 The scores are out of fold: each training example is scored by a classifier that has not seen it, near-duplicates of one
-another always in the same fold. No evaluation message is read. Of all thresholds that refuse at most `IN_SCOPE_LOSS` of the
-examples that are ours, those that refuse the most of the out-of-scope examples win.
+another always in the same fold. No evaluation message is read. Of all thresholds that refuse at most `RIGHT_LOSS` of the
+questions that would have been answered rightly, those that prevent the most wrong answers win: out-of-scope questions answered
+at all, and ours answered with another topic, counted half and half.
 """
 
 import itertools
@@ -25,11 +26,11 @@ from commands.content import examples
 from commands.terminal import run_command, say
 
 FOLDS = 5
-IN_SCOPE_LOSS = 0.05
+RIGHT_LOSS = 0.04
 # Closer than this (cosine), two examples are one example written twice.
 NEAR_DUPLICATE = 0.9
-SIMILARITIES = np.round(np.arange(0.0, 0.61, 0.1), 2)
-PROBABILITIES = np.round(np.arange(0.0, 0.41, 0.05), 3)
+SIMILARITIES = np.round(np.arange(0.0, 0.66, 0.05), 2)
+PROBABILITIES = np.round(np.arange(0.0, 0.41, 0.025), 3)
 OUT_OF_SCOPE_PROBABILITIES = np.round(np.arange(0.04, 0.61, 0.01), 3)
 
 
@@ -62,18 +63,20 @@ def out_of_fold(
 
 
 def choose(scored: Sequence[Scored], intents: Sequence[str]) -> Thresholds:
-    """The thresholds that refuse the most out-of-scope examples for the loss allowed."""
+    """The thresholds that prevent the most wrong answers for the loss allowed."""
     ours = np.array([intent != OUT_OF_SCOPE for intent in intents])
     # `judge`, for all examples at once: millions of combinations are tried.
     taught = np.array([score.intent == OUT_OF_SCOPE for score in scored])
     similarity = np.array([score.similarity for score in scored])
     probability = np.array([score.probability for score in scored])
     out_of_scope = np.array([dict(score.ranking)[OUT_OF_SCOPE] for score in scored])
-    best, best_refused = Thresholds(0.0, 0.0, 1.0), -1.0
+    right = np.array([score.intent == intent for score, intent in zip(scored, intents)]) & ours
+    best, best_prevented = Thresholds(0.0, 0.0, 1.0), -1.0
     for values in itertools.product(SIMILARITIES, PROBABILITIES, OUT_OF_SCOPE_PROBABILITIES):
         refused = taught | (similarity < values[0]) | (probability < values[1]) | (out_of_scope >= values[2])
-        if refused[ours].mean() <= IN_SCOPE_LOSS and refused[~ours].mean() > best_refused:
-            best, best_refused = Thresholds(*(float(value) for value in values)), float(refused[~ours].mean())
+        prevented = float(refused[~ours].mean() + refused[ours & ~right].mean()) / 2
+        if refused[right].mean() <= RIGHT_LOSS and prevented > best_prevented:
+            best, best_prevented = Thresholds(*(float(value) for value in values)), prevented
     return best
 
 
@@ -101,6 +104,7 @@ def main() -> int:
     others = [found for found, intent in zip(judged, intents) if intent == OUT_OF_SCOPE]
     say(f"{thresholds}, written to config.yml. Out of fold, of {len(ours)} examples that are ours:")
     say(f"  right topic {100 * np.mean([found == intent for found, intent in ours]):.1f} %")
+    say(f"  wrong topic {100 * np.mean([found not in (intent, *NOT_OURS) for found, intent in ours]):.1f} %")
     say(f"  refused     {100 * np.mean([found in NOT_OURS for found, _ in ours]):.1f} %")
     say(f"Of {len(others)} out-of-scope examples refused {100 * np.mean([found in NOT_OURS for found in others]):.1f} %")
     return 0

@@ -29,7 +29,7 @@ _WORDS_C = 0.3
 _MEANING_C = 3.0
 # A support vector machine gives distances, not probabilities; this slope makes their softmax about as sure as it is right.
 _WORDS_SLOPE = 4.0
-_COSTLIER = {"report_emergency": 2.0, "out_of_scope": 2.0}
+_COSTLIER = {"report_emergency": 1.5, "out_of_scope": 2.0}
 # Tokens of one letter count ("u", "r"), punctuation does not.
 _WORD_OPTIONS: dict[str, Any] = {"ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"}
 _LETTER_OPTIONS: dict[str, Any] = {"ngram_range": (2, 5), "analyzer": "char_wb"}

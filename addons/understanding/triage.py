@@ -54,6 +54,11 @@ _NOW = re.compile(
     r"|help( me)?|emergency|ambulance|what (do|should) (i|we) do|wont stop|won't stop|keeps?)\b",
     re.IGNORECASE,
 )
+# The part of it that even a story of long ago does not outweigh.
+_AT_THIS_MOMENT = re.compile(
+    r"\b(right now|suddenly|all of a sudden|(minutes?|mins?|hours?|hrs?) ago|today|tonight|this (morning|afternoon|evening))\b",
+    re.IGNORECASE,
+)
 # It is over, or it is somebody's history.
 _PAST = re.compile(
     r"\b((\d+|two|three|four|five|six|ten|many|few|couple of) (years?|yrs?|months?) ago|years? ago|last (year|summer|winter)"
@@ -65,6 +70,7 @@ _PAST = re.compile(
 
 # Probabilities, set on out-of-fold scores of the training examples: the lowest with few false alarms.
 _SELF_HARM = 0.05
+_CERTAIN = 0.6
 _SURE = 0.4
 _HAPPENING = 0.08
 _DOUBT = 0.15
@@ -114,7 +120,7 @@ def triage(doc: Doc, mentions: Sequence[Mention], scored: Scored) -> Triage:
     named = [mention for mention in mentions if mention.kind == "red_flag"]
     active = active_red_flags(doc, mentions)
     now = bool(_NOW.search(text))
-    over = bool(_PAST.search(text)) and not now
+    over = bool(_PAST.search(text)) and not _AT_THIS_MOMENT.search(text)
     asked = bool(_HYPOTHETICAL.search(text))
     self_harm = any(mention.value == "self_harm" for mention in active)
 
@@ -124,12 +130,14 @@ def triage(doc: Doc, mentions: Sequence[Mention], scored: Scored) -> Triage:
         return Triage(SYMPTOM if scored.intent == EMERGENCY else None, "every red flag is denied")
     calm = over or (asked and not now)
     if scored.intent == EMERGENCY:
-        if urgent >= _SURE or (not calm and (active or now or urgent + symptom >= _SURE)):
+        # A message that names no sign, body part or treatment must be plainer than one that does.
+        sure = _SURE if mentions else (_SURE + _CERTAIN) / 2
+        if urgent >= _CERTAIN or (not calm and (active or now or urgent + symptom >= sure)):
             return Triage(EMERGENCY, "taught: an emergency is the most probable")
         second = next(intent for intent, _ in scored.ranking if intent != EMERGENCY)
         return Triage(second, "not sure enough, and nothing says it is happening")
     if active and not calm and (urgent + symptom >= _HAPPENING or (urgent >= _HAPPENING / 2 and now)):
         return Triage(EMERGENCY, "a red flag is named as happening")
-    if scored.intent == SYMPTOM and urgent >= _DOUBT and urgent >= symptom / 2:
+    if scored.intent == SYMPTOM and urgent >= max(_DOUBT, symptom * 2 / 3):
         return Triage(EMERGENCY, "in doubt between urgent and not")
     return Triage(None, "no sign of an emergency")
