@@ -97,7 +97,9 @@ def own_configuration() -> dict[str, Any]:
 
 def best_guess(parsed: dict[str, Any]) -> tuple[str, float]:
     """The most probable intent and the confidence in it, refusals left aside."""
-    first = next(entry for entry in parsed["intent_ranking"] if entry["name"] != "nlu_fallback")
+    first = next((entry for entry in parsed["intent_ranking"] if entry["name"] != "nlu_fallback"), None)
+    if first is None:  # nothing to read in the message
+        return "", 0.0
     similarity = parsed["questions"][0]["similarity"] if "questions" in parsed else 1.0
     return first["name"], first["confidence"] * similarity
 

@@ -85,6 +85,8 @@ class IntentClassifier:
         self._intents = intents
         self._vectorizers = vectorizers
         self._weights = weights
+        # Laid out for the multiplication below; done for every message it would cost more than the multiplication.
+        self._words_by_feature = np.ascontiguousarray(weights["words_coef"].T)
         self._examples = examples
 
     @classmethod
@@ -141,7 +143,7 @@ class IntentClassifier:
         weights = self._weights
         marked = [_marked(text, named) for text, named in zip(texts, mentions)]
         words = csr_matrix(hstack([self._vectorizers[0].transform(marked), self._vectorizers[1].transform(texts)]))
-        by_words = _softmax(_WORDS_SLOPE * (words @ weights["words_coef"].T + weights["words_intercept"]))
+        by_words = _softmax(_WORDS_SLOPE * (words @ self._words_by_feature + weights["words_intercept"]))
         by_meaning = _softmax(vectors @ weights["meaning_coef"].T + weights["meaning_intercept"])
         probabilities = (by_words + by_meaning) / 2
         similarities = vectors @ weights["vectors"].T
