@@ -13,7 +13,15 @@ from addons.configuration import ROOT, ConfigurationError, read_yaml
 from commands.terminal import CommandFailed, run_command, say
 
 MODELS = ROOT / "models"
-INPUTS = ("config.yml", "domain.yml", "requirements.txt", "data", "addons/understanding", "encoder")
+INPUTS = (
+    "config.yml",
+    "domain.yml",
+    "requirements.txt",
+    "data",
+    "addons/understanding",
+    "encoder/vocab.txt",
+    "encoder/model.onnx",
+)
 KEPT_MODELS = 2
 
 
