@@ -53,3 +53,13 @@ def test_after_an_emergency_a_vague_message_repeats_the_action() -> None:
 
 def test_talk_about_a_symptom_goes_on() -> None:
     assert read("two weeks ago", Context("report_symptom")).intent == "report_symptom"
+
+
+@pytest.mark.parametrize("intent", ["help", "thank", "affirm", "out_of_scope", "nlu_fallback"])
+def test_small_talk_after_an_emergency_repeats_the_action(intent: str) -> None:
+    assert read("what should i do", Context("report_emergency"), intent, 0.9).intent == "report_emergency"
+
+
+@pytest.mark.parametrize("text", ["what about botox", "vs finasteride", "and filler?"])
+def test_naming_only_another_treatment_asks_for_a_comparison(text: str) -> None:
+    assert read(text, AFTER_COST).intent == "faq_alternatives"

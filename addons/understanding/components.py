@@ -232,5 +232,7 @@ def recent_context(tracker: DialogueStateTracker, now: float) -> Context:
             concern = concern or next((name for name in named if name), None)
         elif isinstance(event, BotUttered) and intent is None:
             topics, safety = event.metadata.get("topics"), event.metadata.get("safety")
-            intent = f"{TOPIC}{topics[-1]}" if topics else SAFETY_INTENTS.get(safety)
+            # A symptom or an emergency is what the talk is about only right after its reply.
+            just_said = SAFETY_INTENTS.get(safety) if turns == 0 else None
+            intent = f"{TOPIC}{topics[-1]}" if topics else just_said
     return Context(intent, concern)

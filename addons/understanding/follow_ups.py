@@ -15,6 +15,9 @@ from addons.understanding.rejection import FALLBACK, NOT_OURS
 from addons.understanding.triage import EMERGENCY, SYMPTOM
 from addons.understanding.vocabulary import Mention
 
+ALTERNATIVES = "faq_alternatives"
+_ANSWERED_AFTER_AN_EMERGENCY = {"request_human", "ask_privacy", "ask_sources", "bot_challenge"}
+
 # From this probability on a message stands on its own, whatever was said before.
 _STANDS_ALONE = 0.5
 _SHORT = 6
@@ -84,9 +87,10 @@ def _lean(question: Question, doc: Doc, mentions: Sequence[Mention], context: Co
     refused = question.intent in NOT_OURS
     if context.intent == EMERGENCY:
         # Nothing is small talk while the danger may last: only a plain question of another kind is answered.
-        if question.intent == SYMPTOM or question.intent == FALLBACK:
-            return _as(question, EMERGENCY, "the emergency may still be going on")
-        return question
+        plain = question.intent.startswith(TOPIC) and question.confidence >= _STANDS_ALONE
+        if plain or question.intent in _ANSWERED_AFTER_AN_EMERGENCY:
+            return question
+        return _as(question, EMERGENCY, "the emergency may still be going on")
     if _MORE.search(text):
         return _as(question, context.intent, "asks for more of the last answer")
     if context.intent == SYMPTOM:
@@ -98,8 +102,8 @@ def _lean(question: Question, doc: Doc, mentions: Sequence[Mention], context: Co
         return question
     leans = bool(_LEANS.search(text)) or bool(_CORRECTS.search(text))
     bare = _says_nothing_new(doc, mentions)
-    if bare and _named_kinds(mentions) == {"treatment"} and not leans:
-        return question
+    if bare and "treatment" in _named_kinds(mentions):
+        return _as(question, ALTERNATIVES, "names another treatment")
     if bare and (leans or refused or question.confidence < _STANDS_ALONE):
         return _as(question, context.intent, "names something new for the last question")
     if leans and (refused or question.confidence < _STANDS_ALONE):
