@@ -5,7 +5,7 @@ export $(shell sed -n 's/=.*//p' quiet.env)
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-dev run chat train test check evaluate answers thresholds benchmark-understanding encoder lock clean
+.PHONY: help setup setup-dev run chat train test check evaluate answers thresholds benchmark benchmark-understanding encoder lock clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 32
@@ -43,6 +43,8 @@ answers: setup-dev ## one page of every answer, for a clinician to review: resul
 
 thresholds: setup ## choose the refusal thresholds on out-of-fold scores and write them to config.yml
 	@$(PYTHON) -m commands.thresholds
+
+benchmark: benchmark-understanding ## every comparison with the stock Rasa configuration (about half an hour)
 
 benchmark-understanding: setup ## understanding beside the stock Rasa configuration (DATA=<folder of public sets>)
 	@$(PYTHON) -m benchmarks.understanding $(if $(DATA),--data $(DATA))
