@@ -25,9 +25,9 @@ from rasa.utils.log_utils import configure_structlog
 from sklearn.metrics import roc_auc_score
 
 from addons.configuration import ROOT, read_mapping
+from addons.understanding.rejection import OUT_OF_SCOPE
 from commands.terminal import CommandFailed, run_command, say
 
-OUT_OF_SCOPE = "out_of_scope"
 RESULT = ROOT / "results" / "understanding.json"
 # As the sets' own papers print them: in-scope accuracy with no threshold, AUROC of in-scope against out-of-scope.
 PUBLISHED = {

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from addons.configuration import ROOT
+from addons.understanding.rejection import NOT_OURS
+from addons.understanding.triage import EMERGENCY
 from commands.assistant import Assistant, Turn
 from commands.terminal import CommandFailed, run_command, say
 from commands.train import trained_model
@@ -20,8 +22,6 @@ from commands.train import trained_model
 EVALUATION = ROOT / "tests" / "evaluation"
 RESULT = ROOT / "results" / "evaluation.json"
 FILES = ("single", "oos", "safety", "multi", "followups")
-NOT_OURS = {"out_of_scope", "nlu_fallback"}
-EMERGENCY = "report_emergency"
 
 Item = dict[str, Any]
 Figures = dict[str, float]

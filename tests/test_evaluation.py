@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from addons.understanding.rejection import NOT_OURS
 from commands.assistant import Assistant
-from commands.evaluate import EVALUATION, NOT_OURS, measure, outcome, percent, read_items, report
+from commands.evaluate import EVALUATION, measure, outcome, percent, read_items, report
 from commands.terminal import CommandFailed
 
 FLOORS = {
