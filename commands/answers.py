@@ -51,6 +51,11 @@ CHAPTERS = {
         "Conversation",
         "What is said around the questions; and the lines for the settings of a clinic, put under “Can I talk to a person?”.",
     ),
+    "dialogue": (
+        "In the course of a conversation",
+        "The check before a talk with a clinician, sums, advice on symptoms by how they change, erasing, and the last answer "
+        "once more.",
+    ),
 }
 
 # What a condition of a variation means, where putting the value behind the slot's own word does not say it well.
@@ -119,6 +124,18 @@ _TITLES = {
     "utter_thank": "The patient says thanks",
     "utter_bot_challenge": "Are you a person?",
     "utter_reject_answer": "The patient says the answer is wrong",
+    "utter_check_intro": "Before the first question of the check",
+    "utter_check_summary": "What the check ends in",
+    "utter_estimate": "A sum for a number of visits",
+    "utter_erase_confirm": "Before a conversation is erased",
+    "utter_symptom_ask": "A symptom: the one question",
+    "utter_symptom_today": "A symptom to be seen today",
+    "utter_symptom_days": "A symptom to be seen within days",
+    "utter_symptom_watch": "A symptom to be watched",
+    "utter_still_urgent": "After an emergency reply, a message about nothing else",
+    "utter_insult": "The patient swears at the assistant",
+    "utter_rules": "The patient wants the rules changed",
+    "utter_no_words": "A message without words",
 }
 _CHECKED = "Every answer was checked against its sources on the day it names."
 _HOW_TO_READ = (
@@ -389,6 +406,7 @@ async def make_book(speaker: CuratedAnswers) -> list[Chapter]:
     settings = read_clinic(ROOT / "clinic.yml").placeholders()
     placeholders = {name: value or f"[{name}]" for name, value in settings.items()}
     placeholders |= {"sources": "[sources]", "reviewed": "[date]", "part": "[what the patient wrote]"}
+    placeholders |= {name: f"[{name}]" for name in ("what", "price", "label", "citation", "strength", "count", "total")}
     order = {intent: place for place, intent in enumerate(read_mapping(ROOT / "domain.yml")["intents"])}
     files = sorted(data_files(), key=lambda path: order.get(f"{TOPIC}{path.stem}", order.get(path.stem, len(order))))
     chapters = []

@@ -44,7 +44,7 @@ BANNED = (
     "you are fine", "you're fine", "painless", "no side effects", "melts fat", "doctors agree",
 )  # fmt: skip
 # Filled by the answering class when it joins the lines under an answer.
-FILLED_BY_CODE = {"sources", "reviewed", "part", "what", "price", "label", "citation", "strength"}
+FILLED_BY_CODE = {"sources", "reviewed", "part", "what", "price", "label", "citation", "strength", "count", "total"}
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
