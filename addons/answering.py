@@ -44,6 +44,8 @@ AGAIN, SIMPLER, MORE = "again", "simpler", "more"
 MANNERS = {"insult": "utter_insult", "rules": "utter_rules"}
 REFUSALS = {OUT_OF_SCOPE, FALLBACK}
 OFFERED = 3
+# What Rasa itself puts on a stored reply.
+_OF_THE_EVENT = {"utter_action", "model_id", "assistant_id"}
 # Two topics this near each other, and this far ahead of the rest, are asked about: which of the two.
 _NEAR = 0.6
 _LIKELY = 0.12
@@ -209,20 +211,21 @@ class CuratedAnswers(AnswerComposer):
                 of_last["offered"] = [f"{TOPIC}{topic}" for topic in others if topic not in last.metadata["topics"]][:OFFERED]
                 of_last["buttons"] = self._buttons(of_last["offered"])
             return of_last
-        if act == AGAIN:
-            draft: Draft = {key: value for key, value in last.metadata.items() if key != "utter_action"}
-            draft |= {key: value for key, value in last.data.items() if value} | {"text": last.text, "form": AGAIN}
-            self._put_before(draft, ONCE_MORE, output_channel)
-            return draft
         if act == SIMPLER:
-            asking = _message_before(tracker, last)
-            questions = [q for q in asking.get("questions") or [] if str(q["intent"]).startswith(TOPIC) and not q.get("sessions")]
+            questions = [
+                question for question in _message_before(tracker, last).get("questions") or [] if _can_be_short(question)
+            ]
             wanted: Wanted = [(f"utter_{question['intent']}", question) for question in questions]
-            draft_in_short = self._compose(wanted, output_channel, {}, short=True) if wanted else None
-            if draft_in_short is not None:
-                draft_in_short["form"] = SIMPLER
-                self._put_before(draft_in_short, IN_SHORT, output_channel)
-            return draft_in_short
+            in_short = self._compose(wanted, output_channel, {}, short=True) if wanted else None
+            if in_short is not None:
+                in_short["form"] = SIMPLER
+                self._put_before(in_short, IN_SHORT, output_channel)
+                return in_short
+        if act in {AGAIN, SIMPLER}:
+            once_more: Draft = {key: value for key, value in last.metadata.items() if key not in _OF_THE_EVENT}
+            once_more |= {key: value for key, value in last.data.items() if value} | {"text": last.text, "form": AGAIN}
+            self._put_before(once_more, ONCE_MORE, output_channel)
+            return once_more
         return None
 
     def _sources_of(self, answer: BotUttered, output_channel: str) -> Draft | None:
@@ -293,6 +296,11 @@ def _last_answer(tracker: DialogueStateTracker) -> BotUttered | None:
     """The last answer as it was first given; "once more" and "in short" are forms of it."""
     said = (event for event in reversed(tracker.events) if isinstance(event, BotUttered))
     return next((event for event in said if event.metadata.get("topics") and not event.metadata.get("form")), None)
+
+
+def _can_be_short(question: dict[str, Any]) -> bool:
+    """Whether a question's answer has a shortest form; a sum is short as it is."""
+    return str(question["intent"]).startswith(TOPIC) and not question.get("sessions")
 
 
 def _message_before(tracker: DialogueStateTracker, reply: BotUttered) -> dict[str, Any]:

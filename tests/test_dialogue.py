@@ -101,6 +101,7 @@ def test_a_yes_does_what_was_asked_and_nothing_otherwise() -> None:
     assert act("no", "deny", erase_asked=True) == "erase_declined"
     assert act("yes", "affirm", invited=True) == "start_check"
     assert act("yes", "affirm") == "bare_yes"
+    assert act("ok", "affirm", invited=True) == "bare_yes"
     assert act("maybe", erase_asked=True) is None
 
 

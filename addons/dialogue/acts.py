@@ -28,6 +28,8 @@ _GIVES_WAY = NOT_OURS | {AFFIRM, DENY, PRIVACY, "goodbye", "greet", "thank", "re
 # A longer message than this is no answer to a yes/no question, but a story or a question of its own.
 _LONGEST_ANSWER = 10
 _LONGEST_YES = 4
+# After an answer these say "I have read it", not "yes, start".
+_HEARD = {"ok", "okay", "k", "right", "true", "correct", "alright", "i do", "i have", "i am"}
 _ADULT = 18
 _AGE = re.compile(r"(?:im |i am )?(\d{1,3})(?: years?(?: old)?| yrs?| yo)?")
 # How people ask for a sum without a word of money.
@@ -153,7 +155,7 @@ class ActReader:
             return Act(entity, AFFIRM if confirmed else DENY, {entity: True})
         if whole == "start_check":
             return Act(whole, CANDIDACY, {whole: True})
-        if situation.invited and answer == "yes" and len(words.split()) <= _LONGEST_YES:
+        if situation.invited and answer == "yes" and len(words.split()) <= _LONGEST_YES and words not in _HEARD:
             return Act("start_check", AFFIRM, {"start_check": True})
         if whole and situation.last_answer:
             return Act(whole, situation.last_answer)
