@@ -17,7 +17,8 @@ REVIEW_EVERY_DAYS = 365
 Variation = dict[str, Any]
 
 _NOTE = re.compile(r"(?P<sections>\d+(?:\.\d+)?(?:, \d+(?:\.\d+)?)*): (?P<claim>\S.*)")
-_SECTION = re.compile(r"#{2,3} (\d+(?:\.\d+)?)\.? ")
+SECTION_HEADING = re.compile(r"(\d+(?:\.\d+)?)\.? ")
+_HEADING = re.compile(r"#{2,3} ")
 _MARK = re.compile(r"\[[^\]]*\]")
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 _NUMBER_WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -83,10 +84,10 @@ def evidence_sections(text: str) -> dict[str, str]:
     sections: dict[str, list[str]] = {}
     here = ""
     for line in text.splitlines():
-        if heading := _SECTION.match(line):
-            here = heading[1]
-        elif line.startswith("## "):
-            here = ""
+        if heading := _HEADING.match(line):
+            number = SECTION_HEADING.match(line[heading.end() :])
+            # A heading without a number is part of the section above it, unless it opens a chapter.
+            here = number[1] if number else here if line.startswith("### ") else ""
         if here and not only_unverified(line):
             sections.setdefault(here, []).append(_MARK.sub("", line))
     return {number: "\n".join(lines) for number, lines in sections.items()}
