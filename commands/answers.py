@@ -52,6 +52,10 @@ CHAPTERS = {
         "Conversation",
         "What is said around the questions; and the lines for the settings of a clinic, put under “Can I talk to a person?”.",
     ),
+    "channels": (
+        "Channels",
+        "What a channel says by itself, such as the greeting of the chat on a website.",
+    ),
 }
 
 # What a condition of a variation means, where putting the value behind the slot's own word does not say it well.
