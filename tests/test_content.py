@@ -74,6 +74,16 @@ UNVERIFIED = {
     "| Flying |": r"\b(fly|flying|flights?)\b",
     "| Turkey, Spain, India, UAE |": r"[£₹₺]|\b(rupees?|lira|dirhams?)\b|turkey|dubai",
 }
+ABOUT_BENEFIT = {
+    "effectiveness", "alternatives", "uses", "results_timeline", "sessions", "candidacy", "contraindications", "cost",
+    "regulation", "ingredients", "how_it_works", "what_is", "procedure", "preparation", "choosing_provider", "diy",
+}  # fmt: skip
+# How leaving the concern as it is may be put.
+NOTHING = re.compile(
+    r"(do|doing|make|making) no(thing| change)|no (other |extra )?treatment|no shots|leav(e|ing)|wait|say no|not to have it"
+    r"|costs nothing|can (also )?stay|your choice|alone",
+    re.IGNORECASE,
+)
 # Filled by the answering class when it joins the lines under an answer.
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -348,6 +358,11 @@ def test_a_topic_whose_truth_differs_by_concern_has_an_answer_for_each(topic: st
 )
 def test_a_topic_chosen_by_what_is_named_has_an_answer_for_each_name(topic: str, slot: str) -> None:
     assert values_told_apart(topic, slot) >= set(VOCABULARY[slot]) - {"look_alike", "other"}
+
+
+@pytest.mark.parametrize("case", [case for case in ANSWERS if case[0].removeprefix(ANSWER) in ABOUT_BENEFIT], ids=name_of)
+def test_an_answer_about_benefit_names_doing_nothing(case: tuple[str, int, dict[str, Any]]) -> None:
+    assert NOTHING.search(case[2]["text"])
 
 
 def test_every_red_flag_has_its_own_reply() -> None:
