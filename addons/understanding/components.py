@@ -170,7 +170,7 @@ class QuestionClassifier(GraphComponent):
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         """The keys config.yml may set; see `load_encoder` for the first two, `Thresholds` for the others."""
-        return {"threads": 2, "taught": True, "similarity": 0.0, "probability": 0.0, "out_of_scope": 1.0}
+        return {"threads": 2, "taught": True, "similarity": 0.0, "probability": 0.0, "out_of_scope": 1.0, "sure": 0.0}
 
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str:
@@ -213,7 +213,7 @@ class QuestionClassifier(GraphComponent):
         component = cls(config, model_storage, resource)
         with model_storage.read_from(resource) as folder:
             classifier = IntentClassifier.load(folder)
-        thresholds = Thresholds(config["similarity"], config["probability"], config["out_of_scope"])
+        thresholds = Thresholds(config["similarity"], config["probability"], config["out_of_scope"], config["sure"])
         component._reader = QuestionReader(component._encoder, classifier, thresholds)
         return component
 
