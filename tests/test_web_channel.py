@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -14,10 +15,17 @@ import pytest
 import pytest_asyncio
 
 from addons.channels.web.messages import LONGEST_TEXT
+from addons.channels.web.pages import read_files
 from tests.stand_in import ANSWER, TEXT, StandInAgent, fail, wait
 from tests.web_client import Browser, Server, new_id, serving
 
 KEY = "a key of the tests that is long enough for everyone"
+UPGRADE: dict[str, Any] = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec_WebSocket_Version": "13",
+    "Sec_WebSocket_Key": f"{'a' * 22}==",
+}
 FOREIGN = "https://evil.example"
 CLINIC = "https://clinic.example"
 REPLY = {
@@ -161,7 +169,7 @@ def forged(**claims: Any) -> dict[str, Any]:
 TOKENS = {
     "none at all": (None, "no_token"),
     "not a token": ("hello", "bad_token"),
-    "endless": ("a" * 20_000, "bad_token"),
+    "endless": ("a" * 5000, "bad_token"),
     "forged": (jwt.encode(forged(), "another key that is long enough for us"), "bad_token"),
     "without a signature": (jwt.encode(forged(), "", algorithm="none"), "bad_token"),
     "by another algorithm": (jwt.encode(forged(), KEY * 3, algorithm="HS512"), "bad_token"),
@@ -178,7 +186,6 @@ async def test_a_token_that_is_not_ours_opens_nothing(server: Server, agent: Sta
     token, code = TOKENS[name]
     page = server.page()
     page.token = token
-    long_header = name == "endless"
     for method, path, body in [
         ("POST", "/messages", {"id": new_id(), "text": "hi"}),
         ("GET", "/history", None),
@@ -187,10 +194,7 @@ async def test_a_token_that_is_not_ours_opens_nothing(server: Server, agent: Sta
         *([("POST", "/session", None)] if token else []),
     ]:
         answer = await page.call(method, path, body)
-        if long_header:
-            assert answer.status >= 400
-        else:
-            assert (answer.status, answer.code) == (401, code), path
+        assert (answer.status, answer.code) == (401, code), path
     async with page.socket(token=token) as tab:
         assert tab.refused is not None
         assert tab.refused["data"]["code"] == code
@@ -255,13 +259,7 @@ async def test_another_website_can_neither_mint_nor_ask_nor_connect(
         assert (answer.status, answer.code) == (403, "foreign_origin"), path
         assert "Access-Control-Allow-Origin" not in answer.headers
     websocket = "/socket.io/?EIO=4&transport=websocket"
-    upgrade = {
-        "Upgrade": "websocket",
-        "Connection": "Upgrade",
-        "Sec_WebSocket_Version": "13",
-        "Sec_WebSocket_Key": "a" * 22 + "==",
-    }
-    assert (await page.call("GET", websocket, **upgrade)).code == "foreign_origin"
+    assert (await page.call("GET", websocket, **UPGRADE)).code == "foreign_origin"
     assert (await page.call("POST", "/socket.io/?EIO=4&transport=polling&sid=x", raw=b"40{}")).code == "foreign_origin"
     if origin:
         assert (await page.call("GET", "/socket.io/?EIO=4&transport=polling")).code == "foreign_origin"
@@ -608,14 +606,8 @@ async def test_more_turns_than_may_wait_are_told_that_it_is_busy(agent: StandInA
 async def test_sockets_are_counted(agent: StandInAgent) -> None:
     async with serving(agent, {"limits": {"sockets_per_address": 2}}) as running:
         visitor = await running.visitor()
-        upgrade = {
-            "Upgrade": "websocket",
-            "Connection": "Upgrade",
-            "Sec_WebSocket_Version": "13",
-            "Sec_WebSocket_Key": "a" * 22 + "==",
-        }
         async with visitor.socket(), visitor.socket():
-            refused = await visitor.call("GET", "/socket.io/?EIO=4&transport=websocket", **upgrade)
+            refused = await visitor.call("GET", "/socket.io/?EIO=4&transport=websocket", **UPGRADE)
             assert (refused.status, refused.code) == (429, "too_many")
         await asyncio.sleep(0.1)
         async with visitor.socket() as tab:
@@ -708,7 +700,11 @@ SAFE_HEADERS = {
 }
 
 
-async def test_only_the_clinics_websites_may_frame_the_panel(agent: StandInAgent) -> None:
+async def test_only_the_clinics_websites_may_frame_the_panel(
+    agent: StandInAgent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "panel.html").write_text("<!doctype html>", encoding="utf-8")
+    monkeypatch.setattr("addons.channels.web.read_files", lambda: read_files((tmp_path,)))
     async with serving(agent, {"origins": [CLINIC]}) as running:
         panel = await running.page(None).call("GET", "/panel.html")
         assert panel.status == 200
