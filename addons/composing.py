@@ -30,6 +30,8 @@ OUT_OF_SCOPE = "utter_out_of_scope"
 PERSON = "utter_request_human"
 # The lines under it for what the clinic has set, each a response that names the setting.
 CONTACT = ("name", "phone", "booking_link", "opening_hours", "languages")
+# The placeholders that are filled while answering; all others are settings of clinic.yml.
+COMPUTED = ("sources", "reviewed", "part", "what", "price", "label", "citation", "strength", "count", "total")
 # The language every answer is written in.
 LANGUAGE = "en"
 # A quoted part of the message is a reminder of which one is meant, not an echo.

@@ -12,7 +12,7 @@ from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import BotUttered, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
-from addons.answering import ANSWER, GRADES, CuratedAnswers
+from addons.answering import ANSWER, COMPUTED, GRADES, CuratedAnswers
 from addons.clinic import Clinic, Price
 from addons.configuration import ROOT, ConfigurationError
 from commands.content import responses
@@ -22,8 +22,6 @@ ALL = responses()
 ANSWERS = sorted(name for name in ALL if name.startswith(ANSWER))
 CONCERNS = (None, "skin_ageing", "fat", "cellulite", "hair_loss", "pigmentation", "pain_relief", "scars")
 ENDPOINTS = sorted(path for path in ROOT.rglob("endpoints*.yml") if not {".venv", ".tools"} & set(path.parts))
-# What addons/composing.py and addons/answering.py fill in themselves.
-FILLED_BY_CODE = ("sources", "reviewed", "part", "what", "price", "label", "citation", "strength", "count", "total")
 CAVEATS = [variation["text"] for variation in ALL["utter_evidence_caveat"]]
 
 
@@ -89,7 +87,7 @@ async def test_every_variation_of_an_answer_carries_the_caveat_its_sources_and_i
 
 @pytest.mark.parametrize("name", sorted(ALL))
 async def test_every_response_can_be_said_and_no_placeholder_is_left(nlg: CuratedAnswers, name: str) -> None:
-    filled = dict.fromkeys(FILLED_BY_CODE, "something")
+    filled = dict.fromkeys(COMPUTED, "something")
     message = await nlg.generate(name, a_conversation(), "collector", **filled)
     assert message is not None
     assert message["text"].strip()
@@ -113,7 +111,7 @@ async def test_an_answer_without_a_known_grade_is_treated_as_the_weakest(
 
 @pytest.mark.parametrize("name", sorted(ALL))
 async def test_what_channels_build_an_answer_from_is_what_its_text_says(nlg: CuratedAnswers, name: str) -> None:
-    filled = dict.fromkeys(FILLED_BY_CODE, "something")
+    filled = dict.fromkeys(COMPUTED, "something")
     message = await nlg.generate(name, a_conversation(), "collector", **filled)
     assert message is not None
     parts = [message["body"], message.get("caveat"), message.get("sources_line")]
@@ -142,7 +140,7 @@ async def test_asked_for_sources_after_an_answer_it_lists_that_answers_sources_a
     assert after is not None
     assert before["text"] == ALL["utter_ask_sources"][0]["text"]
     assert "Amin 2006: Amin SP et al." in after["text"]
-    assert ALL["utter_source_kind_trial"][0]["text"] in after["text"]
+    assert ALL["utter_source_kind_observational"][0]["text"] in after["text"]
     assert after["source_links"][0]["url"].startswith("https://doi.org/")
 
 
