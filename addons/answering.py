@@ -116,11 +116,10 @@ class CuratedAnswers(AnswerComposer):
         missed_again = utter_action in REFUSALS and _safety_before(tracker) in {"fallback", "out_of_scope"}
         if missed_again and wanted[0][0] not in MANNERS.values():
             draft.setdefault("buttons", []).extend(self._buttons([PERSON.removeprefix("utter_")]))
-        if (
-            [name for name, _ in wanted] == [CANDIDACY]
-            and not wanted[0][1].get("condition")
-            and tracker.active_loop_name != CHECK
-        ):
+        if draft.get("topics") and _said_before(draft, tracker):
+            self._put_before(draft, SAME_ANSWER, output_channel)
+        answers_healthy = [name for name, _ in wanted] == [CANDIDACY] and not wanted[0][1].get("condition")
+        if answers_healthy and tracker.active_loop_name != CHECK:
             self._invite(draft, output_channel)
         if utter_action.startswith(CHECK_QUESTION) and _interrupted(tracker, asked):
             self._put_before(draft, RESUMES, output_channel)
