@@ -37,16 +37,20 @@ CHECK_QUESTION = "utter_ask_check_"
 RESUMES = "utter_check_resumes"
 IN_SHORT = "utter_in_short"
 ONCE_MORE = "utter_once_more"
+SAME_ANSWER = "utter_same_answer"
+THAT_IS_ALL = "utter_that_is_all"
 # What a message does besides asking (addons/dialogue/acts.py), where that changes what is said.
 AGAIN, SIMPLER, MORE = "again", "simpler", "more"
 MANNERS = {"insult": "utter_insult", "rules": "utter_rules"}
 REFUSALS = {OUT_OF_SCOPE, FALLBACK}
 OFFERED = 3
+# What Rasa itself puts on a stored reply.
+_OF_THE_EVENT = {"utter_action", "model_id", "assistant_id"}
 # Two topics this near each other, and this far ahead of the rest, are asked about: which of the two.
 _NEAR = 0.6
 _LIKELY = 0.12
 # What is told about a symptom is read from this many messages at most.
-_SYMPTOM_MESSAGES = 2
+_SYMPTOM_MESSAGES = 5
 
 
 class CuratedAnswers(AnswerComposer):
@@ -97,7 +101,8 @@ class CuratedAnswers(AnswerComposer):
         if offered:
             draft["offered"] = offered
             draft["buttons"] = self._buttons(offered)
-        if wanted[0][0] == FALLBACK_AGAIN:
+        missed_again = utter_action in REFUSALS and _safety_before(tracker) in {"fallback", "out_of_scope"}
+        if missed_again and wanted[0][0] not in MANNERS.values():
             draft.setdefault("buttons", []).extend(self._buttons([PERSON.removeprefix("utter_")]))
         if (
             [name for name, _ in wanted] == [CANDIDACY]
@@ -142,14 +147,12 @@ class CuratedAnswers(AnswerComposer):
             return manners
         if any(question.get("unsure") for question in asked.get("questions") or []) or _two_near(asked):
             return WHICH
-        return FALLBACK_AGAIN if _safety_before(tracker) == "fallback" else FALLBACK
+        return FALLBACK_AGAIN if _safety_before(tracker) in {"fallback", "out_of_scope"} else FALLBACK
 
     def _symptom(self, tracker: DialogueStateTracker) -> str:
         """The advice that fits how a symptom changes, or the one question that finds it out."""
-        told = [event for event in tracker.events if isinstance(event, UserUttered)]
-        before = _last_reply(tracker)
-        asked_before = before is not None and before.metadata.get("safety") == "symptom"
-        texts = [str(event.text or "") for event in told[-_SYMPTOM_MESSAGES if asked_before else -1 :]]
+        texts = _told_of_symptom(tracker)
+        asked_before = _safety_before(tracker) == "symptom"
         level = self._symptoms.level(texts, asked_before) if any(texts) else symptoms.TABLE
         return SYMPTOM if level == symptoms.TABLE else f"utter_symptom_{level}"
 
@@ -201,20 +204,28 @@ class CuratedAnswers(AnswerComposer):
         if last is None:
             return None
         if utter_action == ASK_SOURCES or act == MORE:
-            return self._sources_of(last, output_channel)
-        if act == AGAIN:
-            draft: Draft = {key: value for key, value in last.metadata.items() if key != "utter_action"}
-            draft |= {key: value for key, value in last.data.items() if value} | {"text": last.text}
-            self._put_before(draft, ONCE_MORE, output_channel)
-            return draft
+            of_last = self._sources_of(last, output_channel)
+            if of_last is not None and act == MORE:
+                self._put_before(of_last, THAT_IS_ALL, output_channel)
+                others = self.responses[THAT_IS_ALL][0]["metadata"]["offers"]
+                of_last["offered"] = [f"{TOPIC}{topic}" for topic in others if topic not in last.metadata["topics"]][:OFFERED]
+                of_last["buttons"] = self._buttons(of_last["offered"])
+            return of_last
         if act == SIMPLER:
-            asking = _message_before(tracker, last)
-            questions = [q for q in asking.get("questions") or [] if str(q["intent"]).startswith(TOPIC) and not q.get("sessions")]
+            questions = [
+                question for question in _message_before(tracker, last).get("questions") or [] if _can_be_short(question)
+            ]
             wanted: Wanted = [(f"utter_{question['intent']}", question) for question in questions]
-            draft_in_short = self._compose(wanted, output_channel, {}, short=True) if wanted else None
-            if draft_in_short is not None:
-                self._put_before(draft_in_short, IN_SHORT, output_channel)
-            return draft_in_short
+            in_short = self._compose(wanted, output_channel, {}, short=True) if wanted else None
+            if in_short is not None:
+                in_short["form"] = SIMPLER
+                self._put_before(in_short, IN_SHORT, output_channel)
+                return in_short
+        if act in {AGAIN, SIMPLER}:
+            once_more: Draft = {key: value for key, value in last.metadata.items() if key not in _OF_THE_EVENT}
+            once_more |= {key: value for key, value in last.data.items() if value} | {"text": last.text, "form": AGAIN}
+            self._put_before(once_more, ONCE_MORE, output_channel)
+            return once_more
         return None
 
     def _sources_of(self, answer: BotUttered, output_channel: str) -> Draft | None:
@@ -257,15 +268,39 @@ def _last_reply(tracker: DialogueStateTracker) -> BotUttered | None:
     return next((event for event in reversed(events[:present]) if isinstance(event, BotUttered)), None)
 
 
+def _said_before(draft: Draft, tracker: DialogueStateTracker) -> bool:
+    """Whether the answer is word for word the last one given."""
+    last = _last_answer(tracker)
+    return last is not None and str(last.text or "").endswith(str(draft["text"]))
+
+
+def _told_of_symptom(tracker: DialogueStateTracker) -> list[str]:
+    """What was written about the symptom, oldest first: the present message, and those before whose reply was about one."""
+    texts: list[str] = []
+    for event in reversed(tracker.events):
+        if isinstance(event, BotUttered) and event.metadata.get("safety") != "symptom":
+            break
+        if isinstance(event, UserUttered):
+            texts.insert(0, str(event.text or ""))
+        if len(texts) == _SYMPTOM_MESSAGES:
+            break
+    return texts
+
+
 def _safety_before(tracker: DialogueStateTracker) -> str | None:
     before = _last_reply(tracker)
     return before.metadata.get("safety") if before is not None else None
 
 
 def _last_answer(tracker: DialogueStateTracker) -> BotUttered | None:
-    return next(
-        (event for event in reversed(tracker.events) if isinstance(event, BotUttered) and event.metadata.get("topics")), None
-    )
+    """The last answer as it was first given; "once more" and "in short" are forms of it."""
+    said = (event for event in reversed(tracker.events) if isinstance(event, BotUttered))
+    return next((event for event in said if event.metadata.get("topics") and not event.metadata.get("form")), None)
+
+
+def _can_be_short(question: dict[str, Any]) -> bool:
+    """Whether a question's answer has a shortest form; a sum is short as it is."""
+    return str(question["intent"]).startswith(TOPIC) and not question.get("sessions")
 
 
 def _message_before(tracker: DialogueStateTracker, reply: BotUttered) -> dict[str, Any]:

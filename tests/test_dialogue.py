@@ -74,6 +74,24 @@ def test_a_named_illness_or_medicine_answers_the_question_it_belongs_to() -> Non
     assert answer("I take warfarin", "check_scars", "faq_contraindications", ("blood_thinner",)) is None
 
 
+def test_what_belongs_to_another_question_is_no_answer() -> None:
+    assert answer("i have hashimotos", "check_immunity", "faq_contraindications", ("thyroid",)) is None
+    assert answer("i have hashimotos", "check_illness", "faq_contraindications", ("thyroid",)) == "yes"
+    assert answer("what is a cold sore", "check_skin", "out_of_scope", ("skin_infection",)) is None
+
+
+def test_a_bare_no_is_a_no_whatever_came_before() -> None:
+    found = READER.read("no", [{"intent": "faq_regulation"}], (), Situation(last_answer="faq_regulation"))
+    assert found is not None
+    assert found.intent == "deny"
+
+
+def test_how_a_symptom_changes_is_read_only_where_it_was_asked() -> None:
+    assert act("It is getting worse", "report_emergency", symptom_asked=True) == "course"
+    assert act("It is getting worse", "report_emergency") is None
+    assert act("worse and i cant breathe", "report_emergency", symptom_asked=True) is None
+
+
 def test_an_emergency_is_never_an_answer() -> None:
     assert answer("yes and i cant breathe", intent="report_emergency") is None
 
@@ -82,7 +100,8 @@ def test_a_yes_does_what_was_asked_and_nothing_otherwise() -> None:
     assert act("yes", "affirm", erase_asked=True) == "erase_confirmed"
     assert act("no", "deny", erase_asked=True) == "erase_declined"
     assert act("yes", "affirm", invited=True) == "start_check"
-    assert act("yes", "affirm") is None
+    assert act("yes", "affirm") == "bare_yes"
+    assert act("ok", "affirm", invited=True) == "bare_yes"
     assert act("maybe", erase_asked=True) is None
 
 
@@ -151,6 +170,8 @@ def test_a_sum_is_made_only_where_one_is_wanted() -> None:
     assert sessions("6 sessions for hair, roughly?", "faq_sessions") == (6, 6)
     assert sessions("are 6 sessions enough", "faq_sessions") is None
     assert sessions("do 6 sessions hurt", "faq_pain") is None
+    assert sessions("why is it so expensive", "faq_cost", last_answer="faq_cost", sessions=(6, 6)) is None
+    assert sessions("is there a package deal", "faq_cost", last_answer="faq_cost", sessions=(6, 6)) is None
     assert sessions("and for the face?", "faq_cost", last_answer="faq_cost", sessions=(6, 6)) == (6, 6)
 
 

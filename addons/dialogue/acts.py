@@ -20,19 +20,28 @@ SESSIONS = "faq_sessions"
 CANDIDACY = "faq_candidacy"
 PRIVACY = "ask_privacy"
 AFFIRM, DENY = "affirm", "deny"
-_SAFETY = frozenset({"report_emergency", "report_symptom"})
+SYMPTOM = "report_symptom"
+_SAFETY = frozenset({"report_emergency", SYMPTOM})
 # Intents that give way to an act read in the message's words.
 _GIVES_WAY = NOT_OURS | {AFFIRM, DENY, PRIVACY, "goodbye", "greet", "thank", "reject_answer", "help"}
 
 # A longer message than this is no answer to a yes/no question, but a story or a question of its own.
 _LONGEST_ANSWER = 10
 _LONGEST_YES = 4
+# After an answer these say "I have read it", not "yes, start".
+_HEARD = {"ok", "okay", "k", "right", "true", "correct", "alright", "i do", "i have", "i am"}
 _ADULT = 18
 _AGE = re.compile(r"(?:im |i am )?(\d{1,3})(?: years?(?: old)?| yrs?| yo)?")
 # How people ask for a sum without a word of money.
 _ROUGHLY = re.compile(
     r"\b(rough\w*|approx\w*|ball ?park|total|altogether|all in|all together|sum|estimate|budget|pay|price\w*|costs?)\b", re.I
 )
+# "And for the face?" goes on with the sum; "why is it so expensive" does not.
+_LEANS = re.compile(
+    r"(?:and|n|or|so|what about|how about|wot about|for|in)\b(?!.*\b(?:why|insurance|refund|pay|cheap\w*)\b)", re.I
+)
+_LONGEST_LEAN = 5
+_ASKS = re.compile(r"(?:what|whats|wat|how|why|can|could|is|are|does|do|should|will|would|when|who|which|where|tell|explain)\b")
 _POLITE = re.compile(r"^(?:(?:please|pls|plz|ok|okay|hmm+|um+|well|so|and|but|sorry|hey|wait|thanks|thank you)\s+)+")
 _POLITE_END = re.compile(r"(?:\s+(?:please|pls|plz|thanks|thank you|thx|then|now|mate|lol))+$")
 
@@ -54,6 +63,7 @@ class Situation:
     Attributes:
         check_asks: the slot the candidacy check has just asked for; None outside the check.
         erase_asked: whether the last reply asked to confirm the erasing.
+        symptom_asked: whether the last reply asked how a symptom changes.
         invited: whether the last reply offered the check.
         last_answer: the intent last answered, if that is recent; what "again" and "simpler" speak of.
         sessions: the number of sessions (fewest, most) the last answer counted with.
@@ -61,6 +71,7 @@ class Situation:
 
     check_asks: str | None = None
     erase_asked: bool = False
+    symptom_asked: bool = False
     invited: bool = False
     last_answer: str | None = None
     sessions: tuple[int, int] | None = None
@@ -129,10 +140,12 @@ class ActReader:
             situation: where the conversation stands.
         """
         intents = [str(question["intent"]) for question in questions]
-        if _SAFETY & set(intents):
-            return None
         words = plain(text)
         whole = self._phrases.whole.get(words)
+        if whole == "course":
+            return Act(whole, SYMPTOM) if situation.symptom_asked else None
+        if _SAFETY & set(intents):
+            return None
         if situation.check_asks:
             return self._answer_to_check(text, words, intents, set(named), situation.check_asks)
         answer = self._yes_or_no(words, intents)
@@ -142,10 +155,13 @@ class ActReader:
             return Act(entity, AFFIRM if confirmed else DENY, {entity: True})
         if whole == "start_check":
             return Act(whole, CANDIDACY, {whole: True})
-        if situation.invited and answer == "yes" and len(words.split()) <= _LONGEST_YES:
+        if situation.invited and answer == "yes" and len(words.split()) <= _LONGEST_YES and words not in _HEARD:
             return Act("start_check", AFFIRM, {"start_check": True})
         if whole and situation.last_answer:
             return Act(whole, situation.last_answer)
+        bare = next((kind for kind in ("yes", "no") if words in self._phrases.answers[kind] and " " not in words), None)
+        if bare:
+            return Act(f"bare_{bare}", AFFIRM if bare == "yes" else DENY)
         for name, pattern in self._within.items():
             if pattern.search(words) and set(intents) <= _GIVES_WAY:
                 return Act(name, PRIVACY, {name: True}) if name == "erase" else Act(name)
@@ -162,8 +178,8 @@ class ActReader:
         intents = {str(question["intent"]) for question in questions}
         counted = sessions_named(text, bare=situation.last_answer == COST)
         if COST in intents:
-            leans = len(intents) == 1 and len(text.split()) <= _LONGEST_ANSWER and situation.last_answer == COST
-            return counted or (situation.sessions if leans else None)
+            leans = len(intents) == 1 and len(text.split()) <= _LONGEST_LEAN and _LEANS.match(text)
+            return counted or (situation.sessions if leans and situation.last_answer == COST else None)
         asks_a_sum = bool(_ROUGHLY.search(text)) or (situation.last_answer == COST and len(text.split()) <= _LONGEST_ANSWER)
         return counted if asks_a_sum and intents <= {SESSIONS, *NOT_OURS} else None
 
@@ -173,18 +189,17 @@ class ActReader:
         for kind in ("leave", "skip", "unsure"):
             if words in self._phrases.answers[kind]:
                 return Act("leave_check", DENY, {"leave_check": True}) if kind == "leave" else _answered(kind)
-        asks = "?" in text or len(intents) > 1
+        asks = "?" in text or len(intents) > 1 or bool(_ASKS.match(words))
         age = _AGE.fullmatch(words) if slot == "check_age" else None
         if age:
             return _answered("no" if int(age[1]) >= _ADULT else "yes")
         if asks:
             return None
-        answer = self._yes_or_no(words, intents)
-        if answer:
-            return _answered(answer)
-        if named & set(self._phrases.means_yes.get(slot, [])):
-            return _answered("yes")
-        return None
+        mine = named & set(self._phrases.means_yes.get(slot, []))
+        others = named & {value for values in self._phrases.means_yes.values() for value in values}
+        answer = self._yes_or_no(words, intents) or ("yes" if mine else None)
+        # "I have asthma" answers the question about illness, not the one about scars.
+        return _answered(answer) if answer and not (answer == "yes" and others and not mine) else None
 
     def _yes_or_no(self, words: str, intents: Sequence[str]) -> str | None:
         for kind in ("unsure", "skip", "no", "yes"):

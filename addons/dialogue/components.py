@@ -1,6 +1,7 @@
 """The graph component that reads acts, and where the conversation stands, from Rasa's tracker."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from rasa.engine.graph import ExecutionContext, GraphComponent
@@ -65,7 +66,7 @@ def situation(tracker: DialogueStateTracker, now: float) -> Situation:
         now: seconds since 1970.
     """
     asked = tracker.get_slot(REQUESTED_SLOT) if tracker.active_loop_name == CHECK else None
-    erase_asked = invited = False
+    here = Situation(check_asks=asked)
     turns = 0
     for event in reversed(tracker.events):
         if turns >= CONTEXT_TURNS or now - event.timestamp > CONTEXT_SECONDS:
@@ -77,13 +78,17 @@ def situation(tracker: DialogueStateTracker, now: float) -> Situation:
         elif isinstance(event, BotUttered):
             facts = event.metadata
             if turns == 0:
-                erase_asked = erase_asked or facts.get("utter_action") == ERASE_CONFIRM
-                invited = invited or facts.get("invites") == CHECK
+                here = replace(
+                    here,
+                    erase_asked=here.erase_asked or facts.get("utter_action") == ERASE_CONFIRM,
+                    symptom_asked=here.symptom_asked or facts.get("safety") == "symptom",
+                    invited=here.invited or facts.get("invites") == CHECK,
+                )
             if facts.get("topics"):
-                sessions = facts.get("sessions")
-                last = f"{TOPIC}{facts['topics'][-1]}"
-                return Situation(asked, erase_asked, invited, last, tuple(sessions) if sessions else None)
-    return Situation(asked, erase_asked, invited)
+                fewest, most = facts.get("sessions") or (None, None)
+                counted = (fewest, most) if fewest and most else None
+                return replace(here, last_answer=f"{TOPIC}{facts['topics'][-1]}", sessions=counted)
+    return here
 
 
 def _has_old_answers(tracker: DialogueStateTracker, act: Act | None) -> bool:
