@@ -112,3 +112,13 @@ class Assistant:
         assert tracker.latest_message is not None, "the turn was not stored"
         metadata = [event.metadata for event in list(tracker.events)[seen:] if event.type_name == "bot"]
         return Turn(tracker.latest_message.parse_data, channel.messages, metadata)
+
+    async def slots(self, conversation: str) -> dict[str, Any]:
+        """What is remembered of a conversation.
+
+        Args:
+            conversation: its id; it must have begun.
+        """
+        tracker = await self._agent.tracker_store.retrieve(conversation)
+        assert tracker is not None, "no such conversation"
+        return dict(tracker.current_slot_values())
