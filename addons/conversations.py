@@ -35,7 +35,7 @@ from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import ActionExecuted, Event, Restarted, SessionStarted, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.utils.common import all_subclasses
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from addons.configuration import ROOT, ConfigurationError
@@ -50,6 +50,7 @@ CONTEXT_TURNS = 5
 # Seconds one call of the database may stay without an answer, and between looks whether it is back.
 TIME_LIMIT_SECONDS = 2.0
 RETRY_SECONDS = 2.0
+SLOW_TURN_SECONDS = 2.0
 _PURGE_EVERY_SECONDS = 6 * 3600.0
 _ROWS_AT_ONCE = 80
 _REMEMBERED_CONVERSATIONS = 200
@@ -118,6 +119,7 @@ class Conversation(DialogueStateTracker):
     """A tracker that knows which of its events are stored already, and copies its state instead of replaying every event."""
 
     stored = 0
+    read_at: float | None = None
 
     def copy(self) -> "Conversation":
         """A duplicate: Rasa makes one for every action it runs."""
@@ -248,6 +250,7 @@ class ConversationStore(SQLTrackerStore):
             await self._write(Entry(uuid.uuid4().hex, tracker.sender_id, time.time(), rows))
             if isinstance(tracker, Conversation):
                 tracker.stored = len(tracker.events)
+                _log_duration(tracker)
         if self.event_broker is not None:
             await self._stream_new_events(self.event_broker, new, tracker.sender_id)
         self._purge_now_and_then()
@@ -390,6 +393,7 @@ class ConversationStore(SQLTrackerStore):
         for event in events:
             tracker.update(event)
         tracker.stored = len(tracker.events)
+        tracker.read_at = time.monotonic()
         return tracker
 
     def _remember(self, sender_id: str, events: list[Event]) -> None:
@@ -510,6 +514,17 @@ class ConversationStore(SQLTrackerStore):
     async def _purge_quietly(self) -> None:
         with contextlib.suppress(ConversationsUnavailable):
             await self.purge(self.retention_days)
+
+
+def _log_duration(tracker: Conversation) -> None:
+    """How long a turn took, from reading the conversation to having stored it; every channel's turn passes here."""
+    if tracker.read_at is None:
+        return
+    seconds = time.monotonic() - tracker.read_at
+    tracker.read_at = None
+    level = logging.WARNING if seconds > SLOW_TURN_SECONDS else logging.INFO
+    slow = "slow " if level == logging.WARNING else ""
+    logger.log(level, "A %sturn took %.0f ms.", slow, 1000 * seconds, extra={"milliseconds": round(1000 * seconds)})
 
 
 def usable_sender(sender_id: object) -> bool:
@@ -779,8 +794,9 @@ def _storable(value: Any) -> Any:
 
 
 def _reason(error: BaseException) -> str:
-    """Why a call failed, without the statement and its values: those hold what patients wrote."""
+    """Why a call failed, in one line, without the statement and its values: those hold what patients wrote."""
     original = getattr(error, "orig", None) or error
-    if isinstance(error, DataError | IntegrityError):
-        return type(original).__name__
-    return " ".join(str(original).split()) or type(original).__name__
+    lines = str(original).strip().splitlines()
+    # Only of these is it known that their first line is about the connection or the disk.
+    about_the_database = isinstance(error, OperationalError | InterfaceError | OSError) and lines
+    return lines[0] if about_the_database else type(original).__name__
