@@ -419,12 +419,16 @@ class ConversationStore(SQLTrackerStore):
             ConversationsUnavailable: it failed, or it would only wait for a database that is known to be down.
         """
 
-        def transaction() -> Result:
+        def check() -> None:
             if self._down and not even_if_down:
                 raise ConversationsUnavailable("The database did not answer a moment ago.")
+
+        def transaction() -> Result:
+            check()  # again, because others may have found out while this waited for a thread
             with self.engine.begin() as connection:
                 return work(connection)
 
+        check()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, transaction)
         except (DataError, IntegrityError):
