@@ -44,6 +44,7 @@ from addons.journal import Entry, Journal, Row
 ENDPOINTS = ROOT / "endpoints.yml"
 ERASE_REQUESTED = "erase_requested"
 WANTS_PERSON = "wants_person"
+REQUEST_HUMAN = "request_human"
 RETENTION_DAYS = 30.0
 # As many as follow-up questions look back (addons/understanding/components.py).
 CONTEXT_TURNS = 5
@@ -686,9 +687,10 @@ def _shown_data(sender_id: str, limit: int, connection: Connection) -> list[str]
 
 
 def _waiting(connection: Connection) -> list[dict[str, Any]]:
-    marks = sa.select(EVENTS.c.sender_id, sa.func.max(EVENTS.c.id).label("id")).where(
-        EVENTS.c.type_name == SlotSet.type_name, EVENTS.c.action_name == WANTS_PERSON
-    )
+    # The mark is set by the action server; the question itself counts too, because that server may have been down.
+    marked = sa.and_(EVENTS.c.type_name == SlotSet.type_name, EVENTS.c.action_name == WANTS_PERSON)
+    asked = sa.and_(EVENTS.c.type_name == UserUttered.type_name, EVENTS.c.intent_name == REQUEST_HUMAN)
+    marks = sa.select(EVENTS.c.sender_id, sa.func.max(EVENTS.c.id).label("id")).where(sa.or_(marked, asked))
     newest = marks.group_by(EVENTS.c.sender_id).subquery()
     rows = connection.execute(
         sa.select(EVENTS.c.sender_id, EVENTS.c.timestamp, EVENTS.c.data)
@@ -703,7 +705,7 @@ def _waiting(connection: Connection) -> list[dict[str, Any]]:
             "messages": connection.scalar(of_patient.where(EVENTS.c.sender_id == row.sender_id)),
         }
         for row in rows
-        if json.loads(row.data).get("value") is True
+        if json.loads(row.data).get("value", True) is True
     ]
 
 

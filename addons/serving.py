@@ -7,8 +7,10 @@ import re
 import sys
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
+import rasa.core.actions.action
 from sanic import Blueprint, Sanic, response
 from sanic.request import Request
 from sanic.response import BaseHTTPResponse, HTTPResponse
@@ -16,8 +18,10 @@ from sanic.response import BaseHTTPResponse, HTTPResponse
 from addons.channels.turns import conversation_store
 from addons.conversations import ConversationStore
 from addons.logs import REQUEST, keep_private, where
+from addons.model_file import DamagedModel, check_checksum
 
 BODY_LIMIT_BYTES = 64 * 1024
+ACTION_LIMIT_SECONDS = 3
 STORE = f"{ConversationStore.__module__}.{ConversationStore.__qualname__}"
 HEADER = "X-Request-Id"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
@@ -40,6 +44,8 @@ async def _protect_server(app: Sanic, _: Any) -> None:
         return
     app.ctx.protected = True
     app.config.REQUEST_MAX_SIZE = BODY_LIMIT_BYTES
+    # Rasa waits five minutes for an action server that hangs, and has no setting for it.
+    rasa.core.actions.action.DEFAULT_REQUEST_TIMEOUT = ACTION_LIMIT_SECONDS
     app.register_middleware(_receive, "request")
     app.register_middleware(_answer, "response")
     app.error_handler.add(Exception, _failed)
@@ -53,6 +59,10 @@ async def _check(app: Sanic, _: Any) -> None:
     agent = app.ctx.agent
     if not agent.is_ready():
         sys.exit("Stopped. No model could be loaded; the lines above say why. Train (`make train`) and start again.")
+    try:
+        check_checksum(Path(agent.processor.model_path))
+    except DamagedModel as damage:
+        sys.exit(f"Stopped. {damage}")
     if not isinstance(conversation_store(agent), ConversationStore):
         sys.exit(f"Stopped. endpoints.yml: `tracker_store` must have `type: {STORE}`; Rasa took a store that forgets everything.")
     keep_private()

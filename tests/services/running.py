@@ -15,6 +15,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import psycopg2
+
 from addons.configuration import ROOT
 
 HOST = "127.0.0.1"
@@ -78,15 +80,34 @@ class Postgres:
             self._process = subprocess.Popen(
                 [*self._prefix, self._server, *map(str, arguments)], stdout=log, stderr=log, env=_plain(), start_new_session=True
             )
-        import psycopg2
 
         def connects() -> bool:
             with contextlib.suppress(psycopg2.OperationalError):
-                psycopg2.connect(host=HOST, port=self.port, user="assistant", dbname="postgres", connect_timeout=2).close()
-                return True
+                return bool(self.ask("postgres", "select 1"))
             return False
 
         wait_until(connects, "PostgreSQL")
+
+    def create(self, database: str) -> None:
+        """Make an empty database."""
+        connection = psycopg2.connect(host=HOST, port=self.port, user="assistant", dbname="postgres")
+        connection.autocommit = True
+        connection.cursor().execute(f"create database {database}")
+        connection.close()
+
+    def ask(self, database: str, query: str) -> list[tuple[Any, ...]]:
+        """What another client of the database sees."""
+        connection = psycopg2.connect(host=HOST, port=self.port, user="assistant", dbname=database, connect_timeout=2)
+        cursor = connection.cursor()
+        cursor.execute(query)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        connection.close()
+        return found
+
+    def messages(self, database: str) -> list[tuple[str, str]]:
+        """The sender and the words of every stored message, in the order stored."""
+        rows = self.ask(database, "select sender_id, data from events where type_name = 'user' order by id")
+        return [(sender, json.loads(data)["text"]) for sender, data in rows]
 
     def kill(self) -> None:
         """End it at once, all of its processes, as a lost machine would."""
@@ -141,6 +162,38 @@ class Redis:
         """End it at once."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def hang(self) -> None:
+        """Stop it in its tracks."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it continue."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+
+class ActionServer:
+    """The action server on a port of its own."""
+
+    def __init__(self) -> None:
+        """Choose the port."""
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it takes connections."""
+        command = ["-m", "commands.quiet", "rasa_sdk", "--actions", "actions", "--port", str(self.port), "--quiet"]
+        self._process = subprocess.Popen([sys.executable, *command], cwd=ROOT, start_new_session=True)
+        wait_until(lambda: listens(self.port), "the action server", self._process)
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None:
             self._process.kill()
             self._process.wait()
         self._process = None

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import psycopg2.extensions
 import pytest
 import sqlalchemy as sa
@@ -35,10 +34,7 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def database(postgres: Postgres) -> str:
     """The name of an empty database."""
     name = f"conversations_{next(_names)}"
-    connection = psycopg2.connect(host=HOST, port=postgres.port, user="assistant", dbname="postgres")
-    connection.autocommit = True
-    connection.cursor().execute(f"create database {name}")
-    connection.close()
+    postgres.create(name)
     return name
 
 
@@ -57,11 +53,7 @@ async def store(proxy: Proxy, database: str, tmp_path: Path) -> AsyncIterator[Co
 
 def stored(postgres: Postgres, database: str, query: str = "select count(*) from events where type_name = 'user'") -> Any:
     """What another client of the database sees."""
-    connection = psycopg2.connect(host=HOST, port=postgres.port, user="assistant", dbname=database)
-    cursor = connection.cursor()
-    cursor.execute(query)
-    found = cursor.fetchall()
-    connection.close()
+    found = postgres.ask(database, query)
     return found[0][0] if len(found) == 1 and len(found[0]) == 1 else found
 
 
