@@ -22,6 +22,10 @@ CAVEAT = "utter_evidence_caveat"
 SOURCES = "utter_sources"
 NOT_ANSWERED = "utter_part_not_answered"
 SHORTENED = "utter_shortened"
+ASK_SOURCES = "utter_ask_sources"
+SOURCES_OF_ANSWER = "utter_sources_of_answer"
+SOURCE_OF_ANSWER = "utter_source_of_answer"
+COST = "utter_faq_cost"
 # Weakest first: several answers in one message carry the weakest grade, and so does an answer that names none.
 GRADES = ("none", "very_low", "low", "moderate", "good")
 FALLBACK = "utter_fallback"
@@ -32,8 +36,10 @@ OUT_OF_SCOPE = "utter_out_of_scope"
 EMERGENCY = "utter_report_emergency"
 PERSON = "utter_request_human"
 # The lines under it for what the clinic has set, each a response that names the setting.
-CONTACT = ("name", "phone", "booking_link", "opening_hours")
+CONTACT = ("name", "phone", "booking_link", "opening_hours", "languages")
 OFFERED = 3
+# The language every answer is written in.
+LANGUAGE = "en"
 # A quoted part of the message is a reminder of which one is meant, not an echo.
 _LONGEST_QUOTE = 60
 _NO_BRACES = str.maketrans("", "", "{}[]")
@@ -58,7 +64,8 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
         super().__init__(domain.responses)
         settings = endpoint_config.kwargs
         self._sources = read_mapping(ROOT / settings["sources"])
-        self._placeholders = read_clinic(ROOT / settings["clinic"]).placeholders()
+        self._clinic = read_clinic(ROOT / settings["clinic"])
+        self._placeholders = self._clinic.placeholders()
 
     @property
     def responses(self) -> dict[str, list[Draft]]:
@@ -91,23 +98,25 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
 
         Returns:
             The message with `text`, perhaps `buttons`, and as further keys the facts that Rasa stores as the event's
-            metadata; None when the response does not exist.
+            metadata and channels build their own form of the answer from: `body`, `caveat` and `sources_line` are the
+            text's parts, `source_links` the sources with their addresses, `call` the numbers of an emergency reply.
+            None when the response does not exist.
         """
         asked: dict[str, Any] = tracker.latest_message.parse_data if tracker.latest_message else {}
         wanted = self._wanted(utter_action, asked, tracker.current_slot_values())
         if utter_action == FALLBACK:
             wanted = [(self._fallback(asked, tracker), wanted[0][1])]
-        draft = self._compose(wanted, output_channel, kwargs)
+        if utter_action == ASK_SOURCES and (of_answer := self._sources_of_last_answer(tracker, output_channel)):
+            return of_answer
+        draft = self._compose(wanted, output_channel, kwargs, bool(asked.get("shortened")))
         if draft is None:
             return None
         offered = self._offered(utter_action, asked, tracker)
         if offered:
             draft["offered"] = offered
-            draft["buttons"] = [_button(self._title(intent)) for intent in offered if self._title(intent)]
+            draft["buttons"] = self._buttons(offered)
         if wanted[0][0] == FALLBACK_AGAIN:
-            draft.setdefault("buttons", []).append(_button(self._title(PERSON.removeprefix("utter_"))))
-        if asked.get("shortened") and utter_action != EMERGENCY:
-            draft["text"] += "\n" + self._text(SHORTENED, {}, output_channel)
+            draft.setdefault("buttons", []).extend(self._buttons([PERSON.removeprefix("utter_")]))
         return draft
 
     def generate_from_slots(
@@ -120,14 +129,16 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
         return draft
 
     def _random_response_for(self, utter_action: str, output_channel: str, filled_slots: dict[str, Any]) -> Draft | None:
-        """The first variation that fits: the file's order decides, never chance."""
-        for variation in self.responses.get(utter_action, []):
-            conditions = variation.get("condition") or []
-            if variation.get("channel") in (None, output_channel) and all(
-                filled_slots.get(condition["name"]) == condition["value"] for condition in conditions
-            ):
-                return variation
-        return None
+        """The first variation that fits: the file's order decides, never chance.
+
+        Where only the default fits and no country was named, the variation for the clinic's own country counts.
+        """
+        clinics = {**filled_slots, "country": filled_slots.get("country") or self._clinic.country}
+        variations = [v for v in self.responses.get(utter_action, []) if v.get("channel") in (None, output_channel)]
+        found = next((variation for variation in variations if _fits(variation, filled_slots)), None)
+        if found and not found.get("condition"):
+            return next(variation for variation in variations if _fits(variation, clinics))
+        return found
 
     def _wanted(self, utter_action: str, asked: dict[str, Any], slots: dict[str, Any]) -> Wanted:
         """The replies wanted, as (response, what was named with the question).
@@ -141,8 +152,15 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
             return [(utter_action, slots)]
         return [(utter_action, mine[0])] if utter_action in {EMERGENCY, FALLBACK} else questions
 
-    def _compose(self, wanted: Wanted, output_channel: str, kwargs: dict[str, Any]) -> Draft | None:
-        """One message: the replies in the order asked, then, under any answer, the caveat and the sources, once."""
+    def _compose(self, wanted: Wanted, output_channel: str, kwargs: dict[str, Any], shortened: bool) -> Draft | None:
+        """One message: the replies in the order asked, then, under any answer, the caveat and the sources, once.
+
+        Args:
+            wanted: the replies, as `_wanted` gives them.
+            output_channel: the channel's name.
+            kwargs: further placeholder values.
+            shortened: whether the end of the patient's message was not read, which the reply then says.
+        """
         drafts = [
             (name, named, draft)
             for name, named in wanted
@@ -156,6 +174,7 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
             for (_, _, draft), fact in zip(drafts, facts)
         ]
         message = {key: value for key, value in drafts[0][2].items() if key not in {"metadata", "condition"}}
+        message["language"] = LANGUAGE
         safety = next((fact["safety"] for fact in facts if fact.get("safety")), None)
         if safety and not (len(drafts) > 1 and safety == "out_of_scope"):
             message["safety"] = safety
@@ -165,17 +184,16 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
             message["sources"] = sources
         if reviewed:
             message["reviewed"] = reviewed
+        under: list[str] = []
         answers = [(name, named, fact) for (name, named, _), fact in zip(drafts, facts) if name.startswith(ANSWER)]
         if answers:
             concern = next((named["concern"] for _, named, _ in answers if named.get("concern")), None)
+            treatment = next((named["treatment"] for _, named, _ in answers if named.get("treatment")), None)
             grade = min((_grade(fact) for _, _, fact in answers), key=GRADES.index)
             caveat = " ".join(
-                self._text(name, {"concern": concern}, output_channel) for name in (f"utter_evidence_{grade}", CAVEAT)
+                self._text(name, {"concern": concern, "treatment": treatment}, output_channel)
+                for name in (f"utter_evidence_{grade}", CAVEAT)
             )
-            lines.append(caveat)
-            if sources and reviewed:
-                labels = " · ".join(self._source_label(source) for source in sources)
-                lines.append(self._text(SOURCES, {}, output_channel, sources=labels, reviewed=_readable(reviewed)))
             message.update(
                 topics=[name.removeprefix(ANSWER) for name, _, _ in answers],
                 concern=concern,
@@ -184,6 +202,12 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
                 reviewed=reviewed,
                 caveat=caveat,
             )
+            under.append(caveat)
+            if sources and reviewed:
+                message["source_links"] = [self._source_link(source) for source in sources]
+                labels = " · ".join(link["label"] for link in message["source_links"])
+                message["sources_line"] = self._text(SOURCES, {}, output_channel, sources=labels, reviewed=_readable(reviewed))
+                under.append(message["sources_line"])
         if any(name == PERSON for name, _, _ in drafts):
             lines += [
                 self._text(f"utter_clinic_{setting}", {}, output_channel)
@@ -192,8 +216,13 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
             ]
         if len(drafts) == 1 and facts[0].get("offers"):
             message["offered"] = [f"{TOPIC}{topic}" for topic in facts[0]["offers"]]
-            message["buttons"] = [_button(self._title(intent)) for intent in message["offered"]]
-        message["text"] = "\n".join(lines)
+            message["buttons"] = self._buttons(message["offered"])
+        if safety == "emergency":
+            message["call"] = self._clinic.calls()
+        elif shortened:
+            lines.append(self._text(SHORTENED, {}, output_channel))
+        message["body"] = "\n".join(lines)
+        message["text"] = "\n".join([message["body"], *under])
         return message
 
     def _part(
@@ -203,7 +232,15 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
         if one_of_several and name == OUT_OF_SCOPE:
             quote = str(named.get("text") or "").translate(_NO_BRACES)[:_LONGEST_QUOTE]
             return self.generate_from_slots(NOT_ANSWERED, named, output_channel, part=quote)
-        return self.generate_from_slots(name, named, output_channel, **kwargs)
+        draft = self.generate_from_slots(name, named, output_channel, **kwargs)
+        prices = self._clinic.prices_for(named.get("concern"))
+        if draft is not None and name == COST and prices:
+            listed = [
+                self._text("utter_clinic_price", named, output_channel, what=price.what, price=price.amount) for price in prices
+            ]
+            intro, after = (self._text(f"utter_clinic_prices_{place}", named, output_channel) for place in ("intro", "after"))
+            draft["text"] = "\n".join([intro, *listed, after, str(draft["text"])])
+        return draft
 
     def _fallback(self, asked: dict[str, Any], tracker: DialogueStateTracker) -> str:
         """Which of the three unsure replies fits: one of these few, nothing near, or nothing near again."""
@@ -236,10 +273,35 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
             if intent.startswith(TOPIC) and intent not in answered and f"utter_{intent}" in self.responses
         ][:OFFERED]
 
-    def _title(self, intent: str) -> str:
-        """The plain question that stands for an intent, from its response's metadata."""
-        variations = self.responses.get(f"utter_{intent}") or [{}]
-        return str((variations[0].get("metadata") or {}).get("title") or "")
+    def _sources_of_last_answer(self, tracker: DialogueStateTracker, output_channel: str) -> Draft | None:
+        """Every source of the last answer with how strong its kind is; None before the first answer."""
+        last = next(
+            (event for event in reversed(tracker.events) if isinstance(event, BotUttered) and event.metadata.get("topics")), None
+        )
+        if last is None or not last.metadata.get("sources"):
+            return None
+        ids = last.metadata["sources"]
+        lines = [self._text(SOURCES_OF_ANSWER, {}, output_channel, reviewed=_readable(last.metadata["reviewed"]))]
+        for source in ids:
+            entry = self._sources.get(source) or {}
+            strength = self._text(f"utter_source_kind_{str(entry.get('kind')).replace(' ', '_')}", {}, output_channel)
+            facts = {
+                "label": self._source_link(source)["label"],
+                "citation": str(entry.get("citation") or ""),
+                "strength": strength,
+            }
+            lines.append(self._text(SOURCE_OF_ANSWER, {}, output_channel, **facts))
+        text = "\n".join(lines)
+        return {"text": text, "body": text, "language": LANGUAGE, "source_links": [self._source_link(source) for source in ids]}
+
+    def _buttons(self, intents: list[str]) -> list[dict[str, str]]:
+        """Questions to tap. A payload is the question itself, so that tapping says what typing would, on every channel."""
+        facts = [(self.responses.get(f"utter_{intent}") or [{}])[0].get("metadata") or {} for intent in intents]
+        return [
+            {"title": fact["title"], "payload": fact["title"], "short_title": fact["short_title"]}
+            for fact in facts
+            if fact.get("title") and fact.get("short_title")
+        ]
 
     def _text(self, name: str, named: dict[str, Any], output_channel: str, **placeholders: str) -> str:
         """The text of a response that must exist.
@@ -252,13 +314,15 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
             raise KeyError(name)
         return str(draft["text"])
 
-    def _source_label(self, source: str) -> str:
-        return str((self._sources.get(source) or {}).get("label") or source)
+    def _source_link(self, source: str) -> dict[str, str]:
+        """A source as a reader meets it: `id`, `label`, `kind`, and `url` where there is one."""
+        entry = self._sources.get(source) or {}
+        link = {"id": source, "label": str(entry.get("label") or source), "kind": str(entry.get("kind") or "other")}
+        return link | ({"url": str(entry["url"])} if entry.get("url") else {})
 
 
-def _button(question: str) -> dict[str, str]:
-    """A question to tap. Its payload is the question itself, so that tapping says what typing would, on every channel."""
-    return {"title": question, "payload": question}
+def _fits(variation: Draft, named: dict[str, Any]) -> bool:
+    return all(named.get(condition["name"]) == condition["value"] for condition in variation.get("condition") or [])
 
 
 def _asked_a_topic(parse_data: dict[str, Any]) -> bool:

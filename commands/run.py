@@ -6,18 +6,23 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from addons.configuration import ROOT, check_variables
+import yaml
+
+from addons.configuration import ROOT, check_variables, read_mapping
 from commands.terminal import CommandFailed, run_command, say
 from commands.train import trained_model
 
 PYTHON = [sys.executable, "-m", "commands.quiet"]
 HOST = "127.0.0.1"
-ACTIONS_PORT = 5055
+ENDPOINTS = ROOT / "endpoints.yml"
 START_LIMIT_SECONDS = 120
 STOP_LIMIT_SECONDS = 20
 
@@ -84,9 +89,34 @@ def stop_all(processes: "Iterable[subprocess.Popen[bytes]]") -> None:
         stop(process)
 
 
-def start_actions() -> "subprocess.Popen[bytes]":
+def start_actions(port: int) -> "subprocess.Popen[bytes]":
     """Start the action server on loopback."""
-    return start(["rasa_sdk", "--actions", "actions", "--port", str(ACTIONS_PORT), "--quiet"])
+    return start(["rasa_sdk", "--actions", "actions", "--port", str(port), "--quiet"])
+
+
+@contextmanager
+def endpoints_with_free_port() -> Iterator[tuple[Path, int]]:
+    """The endpoints file to start with, and the action server's port in it.
+
+    The port endpoints.yml names is used if it is free. Another assistant on the same machine may have it: then a free one is
+    taken, in a copy of the file that goes when the assistant stops. Nobody outside meets that port, so none has to choose it.
+    """
+    endpoints = read_mapping(ENDPOINTS)
+    address = urlsplit(endpoints["action_endpoint"]["url"])
+    assert address.port is not None, "the action server's address in endpoints.yml names its port"
+    try:
+        check_port_is_free(address.port, None)
+    except CommandFailed:
+        with socket.socket() as probe, tempfile.TemporaryDirectory() as folder:
+            probe.bind((HOST, 0))
+            port = int(probe.getsockname()[1])
+            probe.close()
+            endpoints["action_endpoint"]["url"] = address._replace(netloc=f"{HOST}:{port}").geturl()
+            copy = Path(folder) / ENDPOINTS.name
+            copy.write_text(yaml.safe_dump(endpoints, sort_keys=False), encoding="utf-8")
+            yield copy, port
+    else:
+        yield ENDPOINTS, address.port
 
 
 def serve(model: Path, port: int) -> int:
@@ -97,20 +127,22 @@ def serve(model: Path, port: int) -> int:
     """
     say("Starting the action server and the assistant ...")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a container's stop is a Ctrl-C too
-    processes = [start_actions()]
-    try:
-        processes.append(start(["rasa", "run", "--model", str(model), "--interface", HOST, "--port", str(port)]))
-        wait_until_answering(f"http://{HOST}:{ACTIONS_PORT}/health", processes[0], "The action server")
-        wait_until_answering(f"http://{HOST}:{port}/", processes[1], "The assistant")
-        say(f"Ready: http://{HOST}:{port}/webhooks/rest/webhook (Ctrl-C stops it)")
-        while all(process.poll() is None for process in processes):
-            time.sleep(0.5)
-        raise CommandFailed("One of the two servers ended by itself; see the lines above.")
-    except KeyboardInterrupt:
-        say("\nStopping ...")
-        return 0
-    finally:
-        stop_all(reversed(processes))
+    with endpoints_with_free_port() as (endpoints, actions_port):
+        processes = [start_actions(actions_port)]
+        try:
+            where = ["--endpoints", str(endpoints), "--interface", HOST, "--port", str(port)]
+            processes.append(start(["rasa", "run", "--model", str(model), *where]))
+            wait_until_answering(f"http://{HOST}:{actions_port}/health", processes[0], "The action server")
+            wait_until_answering(f"http://{HOST}:{port}/", processes[1], "The assistant")
+            say(f"Ready: http://{HOST}:{port}/webhooks/rest/webhook (Ctrl-C stops it)")
+            while all(process.poll() is None for process in processes):
+                time.sleep(0.5)
+            raise CommandFailed("One of the two servers ended by itself; see the lines above.")
+        except KeyboardInterrupt:
+            say("\nStopping ...")
+            return 0
+        finally:
+            stop_all(reversed(processes))
 
 
 def shell(model: Path, port: int) -> int:
@@ -120,14 +152,15 @@ def shell(model: Path, port: int) -> int:
         The exit code of `rasa shell`.
     """
     say("Starting the action server and the chat (a few seconds) ... type /stop to leave.")
-    actions = start_actions()
-    try:
-        arguments = [*PYTHON, "rasa", "shell", "--model", str(model), "--port", str(port)]
-        return subprocess.call(arguments, cwd=ROOT)
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        stop_all([actions])
+    with endpoints_with_free_port() as (endpoints, actions_port):
+        actions = start_actions(actions_port)
+        try:
+            where = ["--endpoints", str(endpoints), "--port", str(port)]
+            return subprocess.call([*PYTHON, "rasa", "shell", "--model", str(model), *where], cwd=ROOT)
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            stop_all([actions])
 
 
 def main() -> int:
@@ -140,7 +173,6 @@ def main() -> int:
     except ValueError:
         raise CommandFailed(f"PORT must be a number, not {os.environ['PORT']!r}.") from None
     check_port_is_free(port, "PORT")
-    check_port_is_free(ACTIONS_PORT, None)
     for name in ("endpoints.yml", "credentials.yml"):
         check_variables(ROOT / name)
     model = trained_model()

@@ -1,5 +1,6 @@
 """No answer leaves without saying, in the same message, how limited the evidence is."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from rasa.shared.core.events import BotUttered, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from addons.answering import ANSWER, GRADES, CuratedAnswers
+from addons.clinic import Clinic, Price
 from addons.configuration import ROOT, ConfigurationError
 from commands.content import responses
 
@@ -85,7 +87,7 @@ async def test_every_variation_of_an_answer_carries_the_caveat_its_sources_and_i
 
 @pytest.mark.parametrize("name", sorted(ALL))
 async def test_every_response_can_be_said_and_no_placeholder_is_left(nlg: CuratedAnswers, name: str) -> None:
-    filled = {"sources": "Somebody 2020", "reviewed": "1 May 2026", "part": "a part"}
+    filled = dict.fromkeys(("sources", "reviewed", "part", "what", "price", "label", "citation", "strength"), "something")
     message = await nlg.generate(name, a_conversation(), "collector", **filled)
     assert message is not None
     assert message["text"].strip()
@@ -105,6 +107,73 @@ async def test_an_answer_without_a_known_grade_is_treated_as_the_weakest(
     assert message is not None
     assert message["evidence"] == "none"
     assert any(caveat in message["text"] for caveat in CAVEATS)
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+async def test_what_channels_build_an_answer_from_is_what_its_text_says(nlg: CuratedAnswers, name: str) -> None:
+    filled = dict.fromkeys(("sources", "reviewed", "part", "what", "price", "label", "citation", "strength"), "something")
+    message = await nlg.generate(name, a_conversation(), "collector", **filled)
+    assert message is not None
+    parts = [message["body"], message.get("caveat"), message.get("sources_line")]
+    assert message["text"] == "\n".join(part for part in parts if part)
+    assert message["language"] == "en"
+    if name.startswith(ANSWER):
+        assert [link["id"] for link in message["source_links"]] == message["sources"]
+        assert all(link["label"] in message["sources_line"] for link in message["source_links"])
+        assert all(link.get("url", "https://").startswith("https://") for link in message["source_links"])
+
+
+async def test_an_emergency_reply_says_which_numbers_to_call(nlg: CuratedAnswers) -> None:
+    message = await nlg.generate("utter_report_emergency", a_conversation(), "collector")
+    assert message is not None
+    assert message["call"] == ["112", "911", "999"]
+
+
+async def test_asked_for_sources_after_an_answer_it_lists_that_answers_sources_and_how_strong_they_are(
+    nlg: CuratedAnswers,
+) -> None:
+    tracker = a_conversation()
+    before = await nlg.generate("utter_ask_sources", tracker, "collector")
+    tracker.update(BotUttered("An answer.", metadata={"topics": ["cost"], "sources": ["amin_2006"], "reviewed": "2026-11-23"}))
+    after = await nlg.generate("utter_ask_sources", tracker, "collector")
+    assert before is not None
+    assert after is not None
+    assert before["text"] == ALL["utter_ask_sources"][0]["text"]
+    assert "Amin 2006: Amin SP et al." in after["text"]
+    assert ALL["utter_source_kind_trial"][0]["text"] in after["text"]
+    assert after["source_links"][0]["url"].startswith("https://doi.org/")
+
+
+def with_clinic(nlg: CuratedAnswers, clinic: Clinic) -> CuratedAnswers:
+    other = copy.copy(nlg)
+    other._clinic, other._placeholders = clinic, clinic.placeholders()
+    return other
+
+
+async def test_a_clinics_own_prices_come_first_and_the_published_ranges_after(nlg: CuratedAnswers) -> None:
+    prices = (Price("Scalp", 150, 200, "EUR", "hair_loss"), Price("Face", 180, 180, "EUR", "skin_ageing"))
+    clinic = with_clinic(nlg, Clinic(prices=prices))
+    message = await clinic.generate("utter_faq_cost", a_conversation(concern="hair_loss"), "collector")
+    assert message is not None
+    lines = message["text"].splitlines()
+    assert lines[1] == "- Scalp: 150–200 EUR"
+    assert "Face" not in message["text"]
+    assert "$250 to $600" in lines[3]
+    assert message["caveat"] in lines[-2]
+
+
+async def test_the_clinics_country_counts_where_none_is_named_and_a_named_one_counts_more(nlg: CuratedAnswers) -> None:
+    clinic = with_clinic(nlg, Clinic(country="france"))
+
+    async def said(**named: str) -> str:
+        message = await clinic.generate("utter_faq_regulation", a_conversation(None, **named), "collector")
+        assert message is not None
+        return str(message["body"])
+
+    variations = {v["condition"][0]["value"]: v["text"] for v in ALL["utter_faq_regulation"] if v.get("condition")}
+    assert await said() == variations["france"].rstrip()
+    assert await said(country="us") == variations["us"].rstrip()
+    assert await said(concern="cellulite") == variations.get("cellulite", variations["france"]).rstrip()
 
 
 def test_a_model_without_the_caveat_does_not_load(nlg: CuratedAnswers) -> None:

@@ -48,6 +48,21 @@ def test_an_empty_clinic_file_means_the_defaults(tmp_path: Path) -> None:
     assert "112" in Clinic().emergency_number
 
 
+def test_a_clinics_prices_are_read_with_their_range_and_concern(tmp_path: Path) -> None:
+    clinic = read_clinic(
+        write(
+            tmp_path,
+            "languages: [English, French]\n"
+            "prices:\n- {what: Face, price: 1200, currency: EUR}\n"
+            "- {what: Scalp, price: [150, 199.5], currency: EUR, concern: hair_loss}\n",
+        )
+    )
+    assert clinic.placeholders()["clinic_languages"] == "English, French"
+    assert [price.amount for price in clinic.prices] == ["1,200 EUR", "150\u2013199.5 EUR"]
+    assert [price.what for price in clinic.prices_for("fat")] == ["Face"]
+    assert len(clinic.prices_for(None)) == 2
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -56,6 +71,15 @@ def test_an_empty_clinic_file_means_the_defaults(tmp_path: Path) -> None:
         ("phone: 'ask us'\n", "`phone` must be a telephone number"),
         ("booking_link: 'http://x.example'\n", "`booking_link` must be an address that starts with https"),
         ("name: 'The {best} clinic'\n", "`name` must not contain braces"),
+        ("country: Narnia\n", "`country` is 'Narnia'; it must be one of: brazil, canada"),
+        ("emergency_number: 'or or'\n", "`emergency_number` must name a number to call"),
+        ("languages: English\n", "`languages` must be a list"),
+        ("prices: {face: 100}\n", "`prices` must be a list"),
+        ("prices: [{what: Face, price: 100}]\n", r"`prices\[1\]` needs `what`, `price` and `currency`"),
+        ("prices: [{what: Face, price: cheap, currency: EUR}]\n", r"`prices\[1\]`: `price` must be a number"),
+        ("prices: [{what: Face, price: [200, 100], currency: EUR}]\n", "the lower first"),
+        ("prices: [{what: Face, price: 100, currency: euro}]\n", "three capital letters"),
+        ("prices: [{what: Face, price: 100, currency: EUR, concern: wings}]\n", "must be one of: cellulite"),
     ],
 )
 def test_a_wrong_clinic_setting_is_explained(tmp_path: Path, text: str, problem: str) -> None:

@@ -44,7 +44,7 @@ BANNED = (
     "you are fine", "you're fine", "painless", "no side effects", "melts fat", "doctors agree",
 )  # fmt: skip
 # Filled by the answering class when it joins the lines under an answer.
-FILLED_BY_CODE = {"sources", "reviewed", "part"}
+FILLED_BY_CODE = {"sources", "reviewed", "part", "what", "price", "label", "citation", "strength"}
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -118,6 +118,18 @@ def test_an_answer_says_how_good_its_evidence_is_where_it_comes_from_and_when_it
     assert 1 <= len(metadata["sources"]) <= 4
     assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", metadata["reviewed"])
     assert metadata["title"] == RESPONSES[case[0]][0]["metadata"]["title"]
+
+
+def test_every_question_that_may_be_offered_has_a_short_title_that_fits_a_button_of_any_platform() -> None:
+    titled = {name: variations[0].get("metadata") or {} for name, variations in RESPONSES.items()}
+    offered = {name: facts for name, facts in titled.items() if facts.get("title")}
+    assert offered
+    assert not {name for name, facts in offered.items() if not 1 <= len(facts.get("short_title", "")) <= 20}
+
+
+def test_every_kind_of_source_has_words_for_how_strong_it_is() -> None:
+    kinds = {str(entry["kind"]).replace(" ", "_") for entry in SOURCES.values()}
+    assert not {kind for kind in kinds if f"utter_source_kind_{kind}" not in RESPONSES}
 
 
 @pytest.mark.parametrize("case", SPOKEN, ids=name_of)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from addons.configuration import ROOT
-from commands.run import ACTIONS_PORT, HOST
+from commands.run import HOST, endpoints_with_free_port
 
 pytestmark = pytest.mark.model
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -115,9 +115,21 @@ def test_ctrl_c_stops_both_servers(server: tuple[int, "subprocess.Popen[str]", l
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Traceback" not in output
-    for closed in (port, ACTIONS_PORT):
-        with socket.socket() as probe:
-            assert probe.connect_ex((HOST, closed)) != 0
+    with socket.socket() as probe:
+        assert probe.connect_ex((HOST, port)) != 0
+    assert not subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, text=True, check=False).stdout
+
+
+def test_a_second_assistant_finds_a_port_of_its_own_for_its_actions() -> None:
+    taken = socket.socket()
+    with taken, endpoints_with_free_port() as (_, port):
+        taken.bind((HOST, port))
+        taken.listen()
+        with endpoints_with_free_port() as (endpoints, other):
+            assert other != port
+            assert f"{HOST}:{other}" in endpoints.read_text(encoding="utf-8")
+            assert endpoints.parent != ROOT
+        assert not endpoints.exists()
 
 
 @pytest.mark.parametrize(
