@@ -1,8 +1,8 @@
 """From the assistant's structured answer to the messages of each platform: pure functions, no network, no state.
 
 An answer is Markdown with perhaps a caveat, sources and choices. Every platform has its own dialect, its own way to count and
-its own buttons. What holds on all of them: the caveat, and a line with the emergency number, stand in every message that carries a
-piece of the answer they belong to; a choice's payload is never shown; a title is never cut.
+its own buttons. What holds on all of them: the caveat, and what to call the emergency number for, stand in every message that
+carries a piece of the answer they belong to; a choice's payload is never shown; a title is never cut.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -83,7 +83,7 @@ class Reply:
         body: what is said, Markdown, without caveat and sources.
         caveat: how limited the evidence is; empty for what is no answer.
         sources_line: the sources and the date in one line; empty when there are none.
-        links: label and address of each source that has an address.
+        links: label and address of each source, the address empty where there is none.
         choices: the questions offered.
         several: the body answers several questions, each under its own title line.
     """
@@ -106,7 +106,7 @@ class Reply:
             body=str(message.get("body") or message.get("text") or "").strip(),
             caveat=str(message.get("caveat") or ""),
             sources_line=str(message.get("sources_line") or ""),
-            links=tuple((link["label"], link["url"]) for link in message.get("source_links") or [] if link.get("url")),
+            links=tuple((link["label"], str(link.get("url") or "")) for link in message.get("source_links") or []),
             choices=choices_of(message.get("buttons") or []),
             several=len(message.get("topics") or []) > 1,
         )
@@ -182,10 +182,9 @@ def whatsapp(reply: Reply, emergency_number: str, choose: str) -> list[Message]:
     """
     interactive = _within(WHATSAPP_INTERACTIVE_TEXT, lambda text: utf16_units(_whatsapp(text)))
     if reply.choices and len(reply.choices) <= WHATSAPP_ROWS and all(choice.label for choice in reply.choices):
-        for with_links in (True, False):
-            texts = _texts(reply, interactive, emergency_number, numbered=False, with_links=with_links)
-            if len(texts) == 1:
-                return [_whatsapp_interactive(_whatsapp(texts[0]), reply.choices, choose)]
+        texts = _texts(reply, interactive, emergency_number, numbered=False, with_links=True)
+        if len(texts) == 1:
+            return [_whatsapp_interactive(_whatsapp(texts[0]), reply.choices, choose)]
     texts = _texts(reply, _within(WHATSAPP_TEXT, lambda text: utf16_units(_whatsapp(text))), emergency_number, with_links=True)
     return [{"type": "text", "text": {"body": _whatsapp(text), "preview_url": False}} for text in texts]
 
@@ -289,7 +288,7 @@ def _texts(reply: Reply, fits: Fits, emergency_number: str, numbered: bool = Tru
         lines = [f"**{line}**" if line.endswith("?") and rest else line for line, rest in zip(lines, [*lines[1:], ""])]
     ends = [reply.caveat, reply.sources_line]
     numbers = [f"{number}. {choice.question}" for number, choice in enumerate(reply.choices, 1)] if numbered else []
-    addresses = [f"{label}: {address}" for label, address in reply.links] if with_links else []
+    addresses = [f"{label}: {address}" for label, address in reply.links if address] if with_links else []
     for extra in (addresses + numbers, numbers):
         whole = _lines([*lines, *ends, *extra])
         if fits(whole):
@@ -350,11 +349,19 @@ def _pieces(lines: Sequence[str], emergency_number: str) -> list[Piece]:
         if line.startswith("**") and groups[-1]:
             groups.append([])
         groups[-1].append(line)
+    # "Call" as well as the number: a study may have had 112 people.
+    call = re.compile(rf"\bcall\b.*\b{re.escape(emergency_number)}\b", re.IGNORECASE | re.DOTALL)
     pieces = []
     for group in groups:
         title, rest = (group[0], group[1:]) if group[0].startswith("**") else ("", group)
-        urgent = tuple(line for line in rest if emergency_number and emergency_number in line)
-        pieces.append(Piece(title, _sentences(_lines(line for line in rest if line not in urgent)), urgent))
+        calm, urgent = [], []
+        for line in rest:
+            sentences = _sentences(line)
+            # An instruction runs from the sentence that says to call to the end of its line.
+            start = next((place for place, sentence in enumerate(sentences) if call.search(sentence)), len(sentences))
+            calm.append("".join(sentences[:start]))
+            urgent.append("".join(sentences[start:]).strip())
+        pieces.append(Piece(title, _sentences(_lines(calm)), tuple(filter(None, urgent))))
     return pieces
 
 
@@ -373,13 +380,22 @@ def _lines(lines: Iterable[str]) -> str:
 
 
 def _anchored(reply: Reply) -> Reply:
-    """The reply with each source that has an address made a Markdown link in its sources line."""
-    addresses = dict(reply.links)
-    if not addresses:
+    """The reply with each source that has an address made a Markdown link: in the sources line, or where they are listed."""
+    if not reply.links:
         return reply
+    addresses = dict(reply.links)
+    # The longest label first: one may begin another.
     labels = "|".join(re.escape(label) for label in sorted(addresses, key=len, reverse=True))
-    line = re.sub(labels, lambda match: f"[{match.group()}](<{addresses[match.group()]}>)", reply.sources_line)
-    return Reply(reply.body, reply.caveat, line, (), reply.choices, reply.several)
+
+    def link(label: str) -> str:
+        return f"[{label}](<{addresses[label]}>)" if addresses[label] else label
+
+    def linked(text: str) -> str:
+        return re.sub(labels, lambda match: link(match.group()), text)
+
+    if reply.sources_line:
+        return replace(reply, sources_line=linked(reply.sources_line), links=())
+    return replace(reply, body=linked(reply.body), links=())
 
 
 def _whatsapp_interactive(text: str, choices: Sequence[Choice], choose: str) -> Message:
