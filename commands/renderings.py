@@ -18,6 +18,7 @@ from rasa.shared.core.trackers import DialogueStateTracker
 
 from addons.answering import ANSWER, FALLBACK, CuratedAnswers
 from addons.channels.render import Reply, instagram, messenger, sms, telegram, whatsapp
+from addons.channels.turns import technical_texts
 from addons.clinic import Clinic, read_clinic
 from addons.configuration import ROOT
 from commands.content import responses
@@ -49,7 +50,8 @@ def renderers(emergency_number: str, choose: str) -> dict[str, Callable[[Reply],
 
 def clinic_renderers() -> dict[str, Callable[[Reply], list[Any]]]:
     """Each platform's renderer, for the clinic's settings and the present content."""
-    return renderers(read_clinic(ROOT / "clinic.yml").emergency_number, responses()["utter_choose"][0]["text"])
+    clinic = read_clinic(ROOT / "clinic.yml")
+    return renderers(clinic.emergency_number, technical_texts(clinic)["choose"])
 
 
 async def curated_messages() -> list[tuple[str, Message]]:
