@@ -1,8 +1,8 @@
 """Sends to a platform's HTTP interface: with time limits, and again where the platform says to.
 
-aiohttp, because Rasa brings it. The platforms' own libraries were weighed: aiogram 2 and Rasa want different aiohttp releases and
-the newer python-telegram-bot logs addresses that hold the token, Twilio's client retries no 429, Meta has none for Python that waits without
-blocking. Four kinds of request do not carry a library each.
+aiohttp, because Rasa brings it. The platforms' own libraries were weighed: aiogram 2 wants another aiohttp than Rasa does,
+python-telegram-bot's HTTP client logs addresses that hold the token, Twilio's client sends nothing again after a 429, and Meta
+has none for Python that does not block. Four kinds of request do not carry a library each.
 """
 
 import asyncio

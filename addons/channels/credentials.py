@@ -6,6 +6,7 @@ import hmac
 import re
 import sys
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,11 @@ from rasa.shared.exceptions import RasaException
 from addons.configuration import ROOT, ConfigurationError
 
 _UNSET = re.compile(r"\$\{(\w+)\}|\$(\w+)")
-_PLACEHOLDER = re.compile(r"<.*>|\W*|(your|my|some|the)[-_ ].*|.*(change[-_ ]?me|placeholder|example|dummy)|x+|0+|todo|secret|token", re.I)
+_PLACEHOLDER = re.compile(
+    r"<.*>|\W*|(your|my|some|the)[-_ ].*|.*(change[-_ ]?me|placeholder).*|example|dummy|todo|secret|token|password"
+    r"|(?P<one>.)(?P=one)*",
+    re.IGNORECASE,
+)
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 SHORTEST_KEY = 32
 
@@ -112,7 +117,7 @@ class Block:
 def credentials_file() -> Path:
     """The file the server was told to read (`--credentials`), for messages."""
     arguments = sys.argv[1:]
-    told = [value for option, value in zip(arguments, arguments[1:]) if option == "--credentials"]
+    told = [value for option, value in pairwise(arguments) if option == "--credentials"]
     return ROOT / (told[-1] if told else "credentials.yml")
 
 
