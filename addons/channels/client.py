@@ -13,8 +13,10 @@ from typing import Any
 
 import aiohttp
 
+# What one attempt may take in all, so that an answer that drips in cannot hold a person's queue.
 TIME_LIMIT_SECONDS = 10.0
 ATTEMPTS = 4
+# Before the second attempt; twice as long before each further one.
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
 
@@ -34,8 +36,6 @@ class PlatformClient:
         api_base: str,
         headers: Mapping[str, str] | None = None,
         busy_codes: Collection[int] = (),
-        time_limit: float = TIME_LIMIT_SECONDS,
-        first_wait: float = FIRST_WAIT_SECONDS,
     ) -> None:
         """Prepare; the connection is made with the first request, on the server's own event loop.
 
@@ -44,15 +44,11 @@ class PlatformClient:
             api_base: the address every path is joined to.
             headers: sent with every request.
             busy_codes: the platform's own error codes that mean "later", whatever the HTTP status.
-            time_limit: seconds one attempt may take in all, so that an answer that drips in cannot hold a person's queue.
-            first_wait: seconds before the second attempt; twice as long before each further one.
         """
         self._platform = platform
         self._api_base = api_base
         self._headers = dict(headers or {})
         self._busy_codes = busy_codes
-        self._time_limit = aiohttp.ClientTimeout(total=time_limit)
-        self._first_wait = first_wait
         self._session: aiohttp.ClientSession | None = None
 
     async def request(self, method: str, path: str, **content: Any) -> dict[str, Any]:
@@ -73,7 +69,7 @@ class PlatformClient:
         """
         problem = ""
         for attempt in range(ATTEMPTS):
-            wait = self._first_wait * 2**attempt * random.uniform(1, 1.5)
+            wait = FIRST_WAIT_SECONDS * 2**attempt * random.uniform(1, 1.5)
             try:
                 status, headers, answer = await self._attempt(method, path, content)
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
@@ -99,7 +95,7 @@ class PlatformClient:
 
     async def _attempt(self, method: str, path: str, content: dict[str, Any]) -> tuple[int, Mapping[str, str], dict[str, Any]]:
         if self._session is None:
-            self._session = aiohttp.ClientSession(headers=self._headers, timeout=self._time_limit)
+            self._session = aiohttp.ClientSession(headers=self._headers, timeout=aiohttp.ClientTimeout(total=TIME_LIMIT_SECONDS))
         async with self._session.request(method, f"{self._api_base}{path}", allow_redirects=False, **content) as response:
             body = await response.read()
             try:
