@@ -206,6 +206,7 @@ async def serving(name: str, api_base: str, agent: Any, block: dict[str, Any] | 
     port = listening.getsockname()[1]
     server: Any = await app.create_server(sock=listening, return_asyncio_server=True)
     await server.startup()
+    await server.before_start()
     await server.start_serving()
     async with aiohttp.ClientSession() as session:
         try:

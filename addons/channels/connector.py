@@ -172,8 +172,7 @@ class Connector(InputChannel):
     def _new_blueprint(self) -> Blueprint:
         """Routes of this channel, with the ending already set."""
         blueprint = Blueprint(f"{self.name()}_webhook")
-
-        blueprint.listener(self._finish, "before_server_stop")
+        blueprint.listener("before_server_stop")(self._finish)
         return blueprint
 
     async def _finish(self, *_: Any) -> None:
