@@ -8,7 +8,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -167,7 +167,7 @@ def shown(name: str, message: Any) -> str:
 class Server:
     """A running connector."""
 
-    def __init__(self, name: str, address: str, session: aiohttp.ClientSession, channel: Connector) -> None:
+    def __init__(self, name: str, address: str, session: aiohttp.ClientSession, channel: Any) -> None:
         self.name = name
         self.channel = channel
         self.webhook = f"{address}/webhooks/{channel.name()}/webhook"
@@ -187,8 +187,7 @@ class Server:
             return response.status, await response.text()
 
 
-@asynccontextmanager
-async def serving(name: str, api_base: str, agent: Any, block: dict[str, Any] | None = None) -> AsyncIterator[Server]:
+def serving(name: str, api_base: str, agent: Any, block: dict[str, Any] | None = None) -> AbstractAsyncContextManager[Server]:
     """A connector behind a real HTTP server on a free port of this machine.
 
     Args:
@@ -197,7 +196,18 @@ async def serving(name: str, api_base: str, agent: Any, block: dict[str, Any] | 
         agent: what answers.
         block: its credentials, when they are not the usual ones.
     """
-    channel = new_channel(name, block or credentials(name, api_base))
+    return serving_channel(name, new_channel(name, block or credentials(name, api_base)), agent)
+
+
+@asynccontextmanager
+async def serving_channel(name: str, channel: Any, agent: Any) -> AsyncIterator[Server]:
+    """Any channel of Rasa behind a real HTTP server.
+
+    Args:
+        name: the platform.
+        channel: the input channel.
+        agent: what answers.
+    """
     app = Sanic(f"channel-test-{next(_names)}", configure_logging=False)
     app.config.ACCESS_LOG = False
     app.ctx.agent = agent

@@ -327,3 +327,33 @@ class Twilio(Platform):
         if not self.accept(str(form["To"]), text, problem):
             return web.json_response({"code": 21617, "message": problem, "status": 400}, status=400)
         return web.json_response({"sid": f"SM{len(self.sent):032d}", "status": "queued"}, status=201)
+
+
+class Slack(Platform):
+    """The Web API."""
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            return web.json_response({"ok": False, "error": "invalid_auth"})
+        if request.path == "/auth.test":
+            return web.json_response({"ok": True, "user": "assistant", "team": "Clinic"})
+        if request.path != "/chat.postMessage":
+            return web.json_response({"ok": False, "error": "unknown_method"})
+        body = await request.json()
+        if not self.accept(body["channel"], body, self._problem(body)):
+            return web.json_response({"ok": False, "error": self.refused[-1]})
+        return web.json_response({"ok": True, "ts": "1.2"})
+
+    def _problem(self, body: Body) -> str:
+        blocks = body.get("blocks") or []
+        if not body.get("text") and not blocks:
+            return "no_text"
+        if len(body.get("text") or "") > 40_000:
+            return "msg_too_long"
+        for block in blocks:
+            if block["type"] == "section" and not 1 <= len(block["text"]["text"]) <= 3000:
+                return "invalid_blocks"
+            for element in block.get("elements", []) if block["type"] == "actions" else []:
+                if len(block["elements"]) > 25 or len(element["text"]["text"]) > 75 or len(element["value"]) > 2000:
+                    return "invalid_blocks"
+        return ""

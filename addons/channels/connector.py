@@ -175,10 +175,21 @@ class Connector(InputChannel):
         blueprint.listener("before_server_stop")(self._finish)
         return blueprint
 
-    async def _finish(self, *_: Any) -> None:
-        await self._inbox.empty(_STOP_SECONDS)
+    def checks(self) -> dict[str, Callable[[], Awaitable[str]]]:
+        """For each account what asks the platform who we are, without writing to anybody.
+
+        Each gives what the platform says of the account, and raises `SendingFailed` when it does not know us.
+        """
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Close the connections to the platforms."""
         for client in self._clients:
             await client.close()
+
+    async def _finish(self, *_: Any) -> None:
+        await self._inbox.empty(_STOP_SECONDS)
+        await self.close()
 
     def _take(self, jobs: Sequence[tuple[str, Job]], accepted: HTTPResponse) -> HTTPResponse:
         """Acknowledge at once, or have the platform send again when there is no room."""

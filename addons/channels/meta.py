@@ -118,6 +118,10 @@ class MetaInput(Connector):
 
         return routes
 
+    def checks(self) -> dict[str, Callable[[], Awaitable[str]]]:
+        """Ask Meta for each account."""
+        return {name: account.check for name, account in self.accounts.items()}
+
 
 class MetaAccount:
     """One phone number, page or Instagram account.

@@ -112,15 +112,11 @@ class SmsInput(Connector):
         content = {"To": address, "Body": message, **self._from}
         await self.client.request("POST", f"{self._account_path}/Messages.json", data=content)
 
-    async def check(self) -> str:
-        """Ask for the account without writing to anybody.
+    def checks(self) -> dict[str, Callable[[], Awaitable[str]]]:
+        """Ask Twilio for the account."""
+        return {"sms": self._check}
 
-        Returns:
-            The account's status.
-
-        Raises:
-            SendingFailed: the credentials are wrong, or Twilio cannot be reached.
-        """
+    async def _check(self) -> str:
         answer = await self.client.request("GET", f"{self._account_path}.json")
         return str(answer.get("status") or "")
 

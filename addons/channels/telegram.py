@@ -105,15 +105,11 @@ class TelegramInput(Connector):
         """
         await self.client.request("POST", "/sendMessage", json={"chat_id": int(address), **message})
 
-    async def check(self) -> str:
-        """Ask for the bot and its webhook without writing to anybody.
+    def checks(self) -> dict[str, Callable[[], Awaitable[str]]]:
+        """Ask Telegram for the bot and where it sends updates."""
+        return {"telegram": self._check}
 
-        Returns:
-            The bot's name, and where Telegram sends its updates.
-
-        Raises:
-            SendingFailed: the token is wrong, or Telegram cannot be reached.
-        """
+    async def _check(self) -> str:
         bot = (await self.client.request("GET", "/getMe"))["result"]
         webhook = (await self.client.request("GET", "/getWebhookInfo"))["result"]
         problem = f", last error: {webhook['last_error_message']}" if webhook.get("last_error_message") else ""
