@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from rasa.shared.exceptions import RasaException
 
 from addons.channels.credentials import CredentialsError, pseudonym
@@ -128,7 +129,7 @@ def test_a_pseudonym_needs_the_key_and_differs_by_platform() -> None:
     assert len({one, pseudonym("wa", "447700900123", b"key two"), pseudonym("sms", "447700900123", b"key one")}) == 3
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="function")
 async def platforms_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """The production file with stand-in servers, without web and Slack; every variable set."""
     for variable in VARIABLES:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+import pytest_asyncio
 from rasa.core.channels.slack import SlackBot, SlackInput
 from rasa.shared.core.events import BotUttered
 from slack_sdk.web.async_client import AsyncWebClient
@@ -31,7 +32,7 @@ def agent() -> StandInAgent:
     return StandInAgent()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="function")
 async def slack(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Slack]:
     async with Slack(TOKEN).serving() as fake:
         original = AsyncWebClient.__init__
