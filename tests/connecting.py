@@ -1,5 +1,6 @@
 """Drives a connector from both ends: as the platform that calls its webhook, and as the platform it sends to."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -225,3 +226,12 @@ async def serving_channel(name: str, channel: Any, agent: Any) -> AsyncIterator[
             await server.before_stop()
             server.close()
             await server.wait_closed()
+
+
+async def settle(server: Server) -> None:
+    """Wait until a connector has nothing left to do."""
+    for _ in range(1000):
+        if not server.channel._inbox._tasks:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("the inbox did not get empty")
