@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import functools
 import hashlib
 import hmac
 import itertools
@@ -35,6 +36,7 @@ _names = itertools.count()
 Sanic.test_mode = True
 
 
+@functools.cache
 def fixtures(platform: str) -> dict[str, Any]:
     """Every kind of event a platform delivers, with the times made now."""
     text = (INBOUND / f"{platform}.json").read_text(encoding="utf-8")

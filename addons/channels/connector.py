@@ -93,6 +93,8 @@ class Responder:
         self._text_only = Reply(texts["text_only"])
         self._too_many = Reply(texts["too_many"])
         self._noticed: OrderedDict[str, None] = OrderedDict()
+        # Who was told that there are too many messages, until the waiting ones are answered.
+        self._flooding: set[str] = set()
 
     def jobs(self, agent: Agent, events: Iterable[Inbound]) -> list[tuple[str, Job]]:
         """The work these events make, in their order.
@@ -108,9 +110,14 @@ class Responder:
                 continue
             person = pseudonym(self._prefix, event.address, self._key)
             waiting = self._inbox.waiting(person) + sum(other == person for other, _ in jobs)
+            if waiting == 0:
+                self._flooding.discard(person)
+            if person in self._flooding:
+                continue
             if waiting < WAITING_PER_PERSON:
                 jobs.append((person, functools.partial(self._answer, agent, person, event)))
-            elif waiting == WAITING_PER_PERSON:
+            else:
+                self._flooding.add(person)
                 jobs.append((person, functools.partial(self._say, event.address, [self._too_many])))
         return jobs
 
@@ -220,15 +227,15 @@ def parsed(body: bytes) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def readable_events(events: Iterable[Any], read: Callable[[Any], Inbound | None]) -> list[Inbound]:
+def readable_events(events: Any, read: Callable[[Any], Inbound | None]) -> list[Inbound]:
     """The events that ask for an answer. One with an unknown shape is passed over, so that it cannot take others with it.
 
     Args:
-        events: as the platform sent them.
+        events: as the platform sent them: a list.
         read: reads one; None for echoes, receipts, edits and the like.
     """
     found = []
-    for event in events:
+    for event in events if isinstance(events, list) else []:
         try:
             inbound = read(event)
         except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:

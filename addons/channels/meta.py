@@ -155,7 +155,7 @@ class MetaAccount:
         self._base = "https://graph.instagram.com" if product == "instagram" else "https://graph.facebook.com"
         # Instagram's own login gives tokens of another app, for which this proof would be wrong.
         self._proof = {} if product == "instagram" else {"appsecret_proof": proof}
-        version = block.text("api_version") if block.has("api_version") else API_VERSION
+        version = block.text("api_version", r"v\d+\.\d+", "such as v25.0") if block.has("api_version") else API_VERSION
         self._path = f"/{version}/{self.account_id}"
         self.client = PlatformClient(
             product, own.address("api_base", self._base), {"Authorization": f"Bearer {token}"}, busy_codes=BUSY_CODES
@@ -213,21 +213,23 @@ def inbound(payload: dict[str, Any]) -> list[tuple[str, list[Inbound]]]:
         payload: the request's body.
     """
     found = []
-    entries = payload.get("entry")
-    for entry in entries if isinstance(entries, list) else []:
-        if not isinstance(entry, dict):
-            continue
+    for entry in _mappings(payload.get("entry")):
         if payload.get("object") == "whatsapp_business_account":
-            for change in entry.get("changes") or []:
-                value = change.get("value") if isinstance(change, dict) and change.get("field") == "messages" else None
-                if isinstance(value, dict) and value.get("messages"):
-                    account = str((value.get("metadata") or {}).get("phone_number_id"))
-                    found.append((account, readable_events(value["messages"], _whatsapp)))
-        elif payload.get("object") in {"page", "instagram"}:
+            for change in _mappings(entry.get("changes")):
+                value = change.get("value")
+                if change.get("field") == "messages" and isinstance(value, dict) and isinstance(value.get("metadata"), dict):
+                    account = str(value["metadata"].get("phone_number_id"))
+                    found.append((account, readable_events(value.get("messages"), _whatsapp)))
+        elif payload.get("object") in ("page", "instagram"):
             # `standby` holds what another app answers, `changes` what happens to posts: neither is for us.
             account = str(entry.get("id"))
-            found.append((account, readable_events(entry.get("messaging") or [], functools.partial(_messaging, account))))
+            found.append((account, readable_events(entry.get("messaging"), functools.partial(_messaging, account))))
     return found
+
+
+def _mappings(value: Any) -> list[dict[str, Any]]:
+    """The mappings of a list; none when it is no list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _whatsapp(message: dict[str, Any]) -> Inbound | None:
@@ -259,8 +261,9 @@ def _messaging(account: str, event: dict[str, Any]) -> Inbound | None:
         return None
     common: dict[str, Any] = {"address": sender, "sent_at": float(event["timestamp"]) / 1000}
     if postback:
-        message_id = str(postback.get("mid") or f"postback.{event['timestamp']}.{postback.get('payload')}")
-        return Inbound(**common, message_id=message_id, text=str(postback.get("title") or ""), token=str(postback["payload"]))
+        title, token = str(postback.get("title") or ""), str(postback.get("payload") or "")
+        message_id = str(postback.get("mid") or f"postback.{event['timestamp']}.{token}")
+        return Inbound(**common, message_id=message_id, text=title, token=token)
     if message.get("is_echo") or message.get("is_deleted"):
         return None
     token = str((message.get("quick_reply") or {}).get("payload") or "")
