@@ -106,6 +106,12 @@ def active_red_flags(doc: Doc, mentions: Sequence[Mention]) -> list[Mention]:
     return active
 
 
+def is_calm(text: str) -> bool:
+    """Whether words speak of what might be or what is over, rather than of what is happening."""
+    over = bool(_PAST.search(text)) and not _AT_THIS_MOMENT.search(text)
+    return over or (bool(_HYPOTHETICAL.search(text)) and not _NOW.search(text))
+
+
 def triage(doc: Doc, mentions: Sequence[Mention], scored: Scored) -> Triage:
     """Decide whether a message is an emergency, whatever else it asks.
 
