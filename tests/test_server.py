@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,15 +90,16 @@ def test_the_readmes_conversation_is_what_the_assistant_says(
     port = server[0]
     turns = transcript()
     assert len(turns) >= 3
+    sender = uuid.uuid4().hex
     for typed, answer in turns:
-        replies = say(port, typed, "readme")
+        replies = say(port, typed, sender)
         assert "\n".join(str(reply["text"]) for reply in replies) == answer
 
 
 def test_asking_for_a_person_reaches_the_action_server(
     server: tuple[int, "subprocess.Popen[str]", list[str]],
 ) -> None:
-    assert len(say(server[0], "Can I talk to a person?", "handover")) == 1
+    assert len(say(server[0], "Can I talk to a person?", uuid.uuid4().hex)) == 1
 
 
 def test_a_taken_port_is_one_clear_line(server: tuple[int, "subprocess.Popen[str]", list[str]]) -> None:
@@ -122,6 +124,7 @@ def test_ctrl_c_stops_both_servers(server: tuple[int, "subprocess.Popen[str]", l
 
 def test_a_second_assistant_finds_a_port_of_its_own_for_its_actions() -> None:
     taken = socket.socket()
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     with taken, endpoints_with_free_port() as (_, port):
         taken.bind((HOST, port))
         taken.listen()

@@ -11,7 +11,7 @@ from addons.understanding.classifier import IntentClassifier, Scored
 from addons.understanding.encoder import SentenceEncoder
 from addons.understanding.rejection import FALLBACK, NOT_OURS, OUT_OF_SCOPE, Thresholds, judge
 from addons.understanding.splitter import Link, Part, Sentence, says_nothing_new, sentences
-from addons.understanding.triage import EMERGENCY, SYMPTOM, is_calm, triage
+from addons.understanding.triage import EMERGENCY, SYMPTOM, Triage, active_red_flags, is_calm, is_over, triage
 from addons.understanding.vocabulary import Mention
 
 TOPIC = "faq_"
@@ -52,6 +52,10 @@ _PERHAPS_NOT_OURS = 0.15
 _UNSURE = 0.5
 _NEAR_THE_BEST = 0.4
 _WHOLE_SAYS_LITTLE = 0.05
+# Topics whose answers differ from concern to concern, so that one message may ask for two of them.
+_VARIES_BY_CONCERN = {
+    "effectiveness", "alternatives", "sessions", "results_timeline", "ingredients", "cost", "side_effects", "candidacy",
+}  # fmt: skip
 # What somebody tells of themselves that turns "is that ok?" into a question about it.
 _BACKGROUND = {"condition", "medicine"}
 _YES_OR_NO = re.compile(r"^(is|are|am|can|could|may|will|would|should|do|does)\b", re.IGNORECASE)
@@ -77,6 +81,7 @@ class Question:
         named: what it names, by kind of `NAMED`; the first of a kind counts.
         rule: why it was accepted or refused.
         about: the concern or place of the body its own words name.
+        unsure: the intent is `nlu_fallback` because a few topics are about equally likely: one of these is worth offering.
     """
 
     text: str
@@ -86,6 +91,7 @@ class Question:
     named: dict[str, str]
     rule: str
     about: str | None = None
+    unsure: bool = False
 
     def as_output(self) -> dict[str, Any]:
         """The form of `/model/parse`: `concern` always, the other kinds where named."""
@@ -94,6 +100,7 @@ class Question:
             "intent": self.intent,
             "confidence": round(self.confidence, 4),
             "similarity": round(self.similarity, 4),
+            "unsure": self.unsure,
             "concern": None,
             **self.named,
         }
@@ -151,7 +158,7 @@ class QuestionReader:
         scores = self._scores([whole, *_pieces(cut)], mentions)
         scored = scores[whole.text]
         alone = self._question(whole, scored, mentions)
-        urgency = triage(doc, mentions, scored)
+        urgency = _urgency(doc, cut, mentions, scores)
         if urgency.intent is not None:
             probability = dict(scored.ranking).get(urgency.intent, 0.0)
             alone = replace(alone, intent=urgency.intent, confidence=probability, rule=urgency.rule)
@@ -227,6 +234,9 @@ class QuestionReader:
     def _counted(self, part: Part, scored: Scored, mentions: Sequence[Mention], lists: bool) -> Question | None:
         """The question a part asks; None when it asks none, or none to be sure of."""
         question = self._question(part, scored, mentions)
+        if question.intent in NOT_OURS and scored.intent.startswith(TOPIC) and scored.probability >= _SURE_LEADING:
+            # Short of the bar for a message by itself; the questions around it and its form speak for it.
+            question = replace(question, intent=scored.intent, confidence=scored.probability, rule="a part", unsure=False)
         if question.intent == SYMPTOM:
             return question if question.confidence >= _SURE_TOLD and not is_calm(part.text) else None
         inside = _kinds(part.mentions(mentions))
@@ -250,7 +260,24 @@ class QuestionReader:
         if intent == OUT_OF_SCOPE and "treatment" in _kinds(inside) and _COMPARES.search(part.text):
             intent, rule = ALTERNATIVES, "compares another treatment with ours"
         confidence = probabilities.get(intent, 1 - scored.probability)
-        return Question(part.text, intent, confidence, scored.similarity, _named(inside, mentions), rule, _about(inside))
+        named, about = _named(inside, mentions), _about(inside)
+        return Question(part.text, intent, confidence, scored.similarity, named, rule, about, verdict.unsure)
+
+
+def _urgency(doc: Doc, cut: Sequence[Sentence], mentions: Sequence[Mention], scores: dict[str, Scored]) -> Triage:
+    """Triage of the whole message; an emergency that other sentences drown out still counts, unless it is told as a story."""
+    whole = triage(doc, mentions, scores[doc.text])
+    if whole.intent == EMERGENCY or len(cut) == 1 or is_over(doc.text):
+        return whole
+    for sentence in cut:
+        span = doc.char_span(*sentence.whole.stretches[0])
+        inside = sentence.whole.mentions(mentions)
+        if span is None or sentence.whole.text not in scores or not active_red_flags(span, inside):
+            continue
+        alone = triage(span, inside, scores[sentence.whole.text])
+        if alone.intent == EMERGENCY:
+            return alone
+    return whole
 
 
 def _in_its_message(part: Scored, whole: Scored) -> Scored:
@@ -268,7 +295,7 @@ def _in_its_message(part: Scored, whole: Scored) -> Scored:
 def _sure_enough(part: Part, question: Question, lists: bool) -> float:
     """How sure a part must be of its intent to count, from how it is written and what stands before it."""
     if part.bare:
-        return _SURE_KEYWORD if lists or part.marked else _SURE_KEYWORD_ALONE
+        return _SURE_KEYWORD if lists or part.marked or question.intent == THANK else _SURE_KEYWORD_ALONE
     if part.link is Link.OR:
         return _SURE_AFTER_OR
     if question.intent == OUT_OF_SCOPE:
@@ -327,7 +354,8 @@ def _joined(found: Sequence[Question], more: Sequence[Question]) -> list[Questio
     joined = list(found)
     for question in more:
         same = [other for other in joined if other.intent == question.intent]
-        if all(question.about and other.about and question.about != other.about for other in same):
+        varies = question.intent.removeprefix(TOPIC) in _VARIES_BY_CONCERN
+        if all(varies and question.about and other.about and question.about != other.about for other in same):
             joined.append(question)
     return joined
 

@@ -7,6 +7,7 @@ lists, "and / also / or", one question run into the next, and words shared by tw
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import pairwise
 
 from spacy.tokens import Doc, Span, Token
 
@@ -43,7 +44,8 @@ _CONJUNCTIONS = {"before", "after", "if", "when", "because", "since", "as", "whi
 # Said before a sentence gets to its point.
 _FILLERS = {"and", "but", "so", "ok", "okay", "now", "well", "then", "just", "still", "also", "sorry", "oh", "um", "uh", "lol"}
 _ELLIPTIC = {
-    "how", "long", "often", "many", "why", "when", "where", "for", "soon", "what", "which", "who", "not", "days", "weeks", "times",
+    "how", "long", "often", "many", "why", "when", "where", "for", "soon", "what", "which", "who", "not", "days", "weeks",
+    "times",
 }  # fmt: skip
 # Two questions in one breath that share all their other words.
 _TIMES = {"before", "beforehand", "pre", "after", "afterwards", "afterward", "post", "during"}
@@ -52,7 +54,8 @@ _PAIRS = {("pros", "cons"), ("pins", "needles"), ("dos", "donts"), ("do's", "don
 _MOST_KEYWORDS = 5
 # Words that add nothing of their own beside what is named.
 _EMPTY = {
-    "'m", "'s", "'ve", "a", "about", "actually", "also", "am", "an", "and", "are", "area", "as", "both", "but", "do", "does",
+    "'m", "'s", "'ve", "m", "s", "ve",
+    "a", "about", "actually", "also", "am", "an", "and", "are", "area", "as", "both", "but", "do", "does",
     "even", "for", "girls", "got", "guys", "have", "her", "him", "his", "how", "i", "if", "im", "in", "is", "it", "its",
     "just", "like", "man", "me", "mean", "meant", "men", "my", "n", "no", "not", "of", "ok", "okay", "on", "only", "or", "same",
     "so", "sorry", "take", "taking", "than", "that", "the", "them", "then", "this", "to", "too", "u", "vs", "wat", "well",
@@ -101,9 +104,7 @@ class Part:
     def mentions(self, mentions: Sequence[Mention]) -> list[Mention]:
         """Those of the message's mentions that stand in this part."""
         return [
-            mention
-            for mention in mentions
-            if any(start <= mention.start and mention.end <= end for start, end in self.stretches)
+            mention for mention in mentions if any(start <= mention.start and mention.end <= end for start, end in self.stretches)
         ]
 
 
@@ -184,7 +185,7 @@ def _is_word(token: Token) -> bool:
 
 def _sentence(span: Span, marked: bool) -> Sentence:
     """Cut one sentence into parts; `marked` when a question mark ends it."""
-    cut = _cut(span)
+    cut = _cut(span) or [(span, Link.END)]
     parts = [_part(piece, link, marked and piece.end == cut[-1][0].end) for piece, link in cut]
     for index in range(len(cut) - 1):
         parts[index : index + 2] = _shared(cut[index][0], cut[index + 1]) or parts[index : index + 2]
@@ -219,9 +220,7 @@ def _cut(span: Span) -> list[tuple[Span, Link]]:
 
 def _is_inside_a_name(joiner: Token, span: Span) -> bool:
     """Whether a joining word is inside a name or choice: "before and after photos", "pros and cons", "before or after"."""
-    before, after, later = (
-        joiner.nbor(step).lower_ if span.start <= joiner.i + step < span.end else "" for step in (-1, 1, 2)
-    )
+    before, after, later = (joiner.nbor(step).lower_ if span.start <= joiner.i + step < span.end else "" for step in (-1, 1, 2))
     chosen = joiner.lower_ == "or" and before in _TIMES and after in _TIMES
     return chosen or later in _PHOTOS or (before, after) in _PAIRS
 
@@ -252,7 +251,7 @@ def _part(span: Span, link: Link, marked: bool) -> Part:
         and not elliptic
         and (first in _QUESTION_WORDS or (first in _AUXILIARIES and second in _SUBJECTS | _NAMED_SUBJECTS | {"he", "she"}))
     )
-    inverted = any(left in _AUXILIARIES and right in _SUBJECTS for left, right in zip(words[1:], words[2:]))
+    inverted = any(left in _AUXILIARIES and right in _SUBJECTS for left, right in pairwise(words[1:]))
     requests = not tells and bool({first, second} & _REQUESTS)
     cue = leads or elliptic or inverted or requests or bool(_ASKING & set(words))
     keywords = len(words) <= _MOST_KEYWORDS and not tells and not cue
