@@ -50,8 +50,7 @@ benchmark-understanding: setup ## understanding beside the stock Rasa configurat
 	@$(PYTHON) -m benchmarks.understanding $(if $(DATA),--data $(DATA))
 
 encoder: ## teach the sentence encoder anew (Python 3.11 and torch, in encoder/.venv; about half an hour)
-	@test -x encoder/.venv/bin/python || python3.11 -m venv encoder/.venv
-	@encoder/.venv/bin/pip install --quiet -r encoder/requirements.txt
+	@sh encoder/setup.sh
 	@encoder/.venv/bin/python -W ignore encoder/teach.py
 
 lock: setup ## compile the hash-locked requirements after changing a .in file

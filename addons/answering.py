@@ -37,6 +37,8 @@ EMERGENCY = "utter_report_emergency"
 PERSON = "utter_request_human"
 # The lines under it for what the clinic has set, each a response that names the setting.
 CONTACT = ("name", "phone", "booking_link", "opening_hours", "languages")
+# The placeholders that are filled while answering; all others are settings of clinic.yml.
+COMPUTED = ("sources", "reviewed", "part", "what", "price", "label", "citation", "strength")
 OFFERED = 3
 # The language every answer is written in.
 LANGUAGE = "en"

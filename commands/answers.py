@@ -15,7 +15,7 @@ from rasa.shared.core.events import UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.utils.endpoints import EndpointConfig
 
-from addons.answering import GRADES, TOPIC, CuratedAnswers
+from addons.answering import COMPUTED, GRADES, TOPIC, CuratedAnswers
 from addons.clinic import read_clinic
 from addons.configuration import ROOT, read_mapping
 from commands.content import Variation, data_files, responses
@@ -50,6 +50,10 @@ CHAPTERS = {
     "conversation": (
         "Conversation",
         "What is said around the questions; and the lines for the settings of a clinic, put under “Can I talk to a person?”.",
+    ),
+    "channels": (
+        "Channels",
+        "What a channel says by itself, such as the greeting of the chat on a website.",
     ),
 }
 
@@ -388,7 +392,7 @@ async def make_book(speaker: CuratedAnswers) -> list[Chapter]:
     sources = read_mapping(ROOT / "data" / "sources.yml")
     settings = read_clinic(ROOT / "clinic.yml").placeholders()
     placeholders = {name: value or f"[{name}]" for name, value in settings.items()}
-    placeholders |= {"sources": "[sources]", "reviewed": "[date]", "part": "[what the patient wrote]"}
+    placeholders |= {name: f"[{name}]" for name in COMPUTED}
     order = {intent: place for place, intent in enumerate(read_mapping(ROOT / "domain.yml")["intents"])}
     files = sorted(data_files(), key=lambda path: order.get(f"{TOPIC}{path.stem}", order.get(path.stem, len(order))))
     chapters = []

@@ -5,7 +5,7 @@ from typing import Any
 
 from addons.configuration import ROOT, read_mapping
 
-DATA_FOLDERS = ("topics", "conversation", "safety")
+DATA_FOLDERS = ("topics", "conversation", "safety", "channels")
 
 Variation = dict[str, Any]
 

@@ -35,6 +35,9 @@ if [ "${1:-}" = --lock ]; then
         "$UV" pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate \
             --custom-compile-command "make lock" "$name.in" -o "$name.txt"
     done
+    # Teaching the encoder has an environment of its own, on a newer Python.
+    "$UV" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+        --custom-compile-command "make lock" encoder/requirements.in -o encoder/requirements.txt
     exit 0
 fi
 

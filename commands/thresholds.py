@@ -17,11 +17,11 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from addons.configuration import ROOT
 from addons.understanding.classifier import IntentClassifier, Scored
-from addons.understanding.components import VOCABULARY_FOLDER, known_words, load_encoder
-from addons.understanding.encoder import Vectors
+from addons.understanding.components import REMEMBERED_VECTORS, VOCABULARY_FOLDER, load_encoder, vocabulary
+from addons.understanding.encoder import Vectors, encode_remembered
 from addons.understanding.rejection import NOT_OURS, OUT_OF_SCOPE, Thresholds, judge
 from addons.understanding.tidy import tidy
-from addons.understanding.vocabulary import Mention, Vocabulary, read_phrases
+from addons.understanding.vocabulary import Mention, read_phrases
 from commands.content import examples
 from commands.terminal import run_command, say
 
@@ -92,11 +92,10 @@ def main() -> int:
     """The `make thresholds` command."""
     taught = [(tidy(text), intent) for intent, lines in examples().items() for text in lines]
     texts, intents = [text for text, _ in taught], [intent for _, intent in taught]
-    encoder = load_encoder()
-    vocabulary = Vocabulary(read_phrases(VOCABULARY_FOLDER), known_words())
-    mentions = [vocabulary.mentions(vocabulary.read(text)) for text in texts]
+    words = vocabulary(read_phrases(VOCABULARY_FOLDER))
+    mentions = [words.mentions(words.read(text)) for text in texts]
     say(f"Encoding {len(texts)} examples ...")
-    scored = out_of_fold(texts, mentions, intents, encoder.encode(texts))
+    scored = out_of_fold(texts, mentions, intents, encode_remembered(load_encoder(), texts, REMEMBERED_VECTORS))
     thresholds = choose(scored, intents)
     write(thresholds, ROOT / "config.yml")
     judged = [judge(score, thresholds).intent for score in scored]

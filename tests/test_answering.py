@@ -12,7 +12,7 @@ from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import BotUttered, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
-from addons.answering import ANSWER, GRADES, CuratedAnswers
+from addons.answering import ANSWER, COMPUTED, GRADES, CuratedAnswers
 from addons.clinic import Clinic, Price
 from addons.configuration import ROOT, ConfigurationError
 from commands.content import responses
@@ -87,7 +87,7 @@ async def test_every_variation_of_an_answer_carries_the_caveat_its_sources_and_i
 
 @pytest.mark.parametrize("name", sorted(ALL))
 async def test_every_response_can_be_said_and_no_placeholder_is_left(nlg: CuratedAnswers, name: str) -> None:
-    filled = dict.fromkeys(("sources", "reviewed", "part", "what", "price", "label", "citation", "strength"), "something")
+    filled = dict.fromkeys(COMPUTED, "something")
     message = await nlg.generate(name, a_conversation(), "collector", **filled)
     assert message is not None
     assert message["text"].strip()
@@ -111,7 +111,7 @@ async def test_an_answer_without_a_known_grade_is_treated_as_the_weakest(
 
 @pytest.mark.parametrize("name", sorted(ALL))
 async def test_what_channels_build_an_answer_from_is_what_its_text_says(nlg: CuratedAnswers, name: str) -> None:
-    filled = dict.fromkeys(("sources", "reviewed", "part", "what", "price", "label", "citation", "strength"), "something")
+    filled = dict.fromkeys(COMPUTED, "something")
     message = await nlg.generate(name, a_conversation(), "collector", **filled)
     assert message is not None
     parts = [message["body"], message.get("caveat"), message.get("sources_line")]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from addons.answering import ANSWER, GRADES, TOPIC
+from addons.answering import ANSWER, COMPUTED, GRADES, TOPIC
 from addons.clinic import Clinic
 from addons.configuration import ROOT
 from addons.understanding.tidy import tidy
@@ -44,7 +44,6 @@ BANNED = (
     "you are fine", "you're fine", "painless", "no side effects", "melts fat", "doctors agree",
 )  # fmt: skip
 # Filled by the answering class when it joins the lines under an answer.
-FILLED_BY_CODE = {"sources", "reviewed", "part", "what", "price", "label", "citation", "strength"}
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -168,7 +167,7 @@ def test_a_reply_is_one_message_and_names_only_what_can_be_filled(case: tuple[st
     assert text.strip(), "a reply without text carries no caveat"
     assert "\n\n" not in text, "a blank line parts a message in two on nearly every channel"
     assert text.count("{") == text.count("}") == len(PLACEHOLDER.findall(text))
-    known = set(Clinic().placeholders()) | FILLED_BY_CODE
+    known = set(Clinic().placeholders()) | set(COMPUTED)
     assert set(PLACEHOLDER.findall(text)) <= known
 
 

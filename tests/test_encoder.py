@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from addons.understanding.components import ENCODER_VOCABULARY, encoder_file, load_encoder
-from addons.understanding.encoder import EncoderFileError, SentenceEncoder
+from addons.understanding.encoder import EncoderFileError, SentenceEncoder, Vectors, encode_remembered
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +46,44 @@ def test_a_missing_file_is_refused_with_what_to_do(tmp_path: Path) -> None:
 
 def test_without_the_taught_encoder_the_packages_own_serves() -> None:
     assert load_encoder(taught=False).encode(["does it hurt"]).shape == (1, 384)
+
+
+class Counting:
+    """Stands for an encoder, and counts what it is asked to encode."""
+
+    dimensions = 2
+
+    def __init__(self, sha256: str = "one") -> None:
+        self.sha256, self.asked = sha256, list[str]()
+
+    def encode(self, texts: list[str]) -> Vectors:
+        self.asked += texts
+        return np.array([[len(text), 1] for text in texts], dtype=np.float32).reshape(len(texts), 2)
+
+
+def remembered(encoder: Counting, texts: list[str], memory: Path) -> list[list[float]]:
+    vectors = encode_remembered(encoder, texts, memory)  # type: ignore[arg-type]
+    return [[float(value) for value in row] for row in vectors]
+
+
+def test_a_message_is_encoded_once(tmp_path: Path) -> None:
+    encoder, memory = Counting(), tmp_path / "folder" / "vectors.npz"
+    assert remembered(encoder, ["a", "bb", "a"], memory) == [[1, 1], [2, 1], [1, 1]]
+    assert remembered(encoder, ["bb", "ccc"], memory) == [[2, 1], [3, 1]]
+    assert encoder.asked == ["a", "bb", "ccc"]
+    assert remembered(encoder, [], memory) == []
+
+
+def test_another_encoder_starts_anew(tmp_path: Path) -> None:
+    memory, other = tmp_path / "vectors.npz", Counting("two")
+    remembered(Counting(), ["a"], memory)
+    assert remembered(other, ["a"], memory) == [[1, 1]]
+    assert other.asked == ["a"]
+
+
+def test_vectors_that_cannot_be_read_or_kept_cost_time_only(tmp_path: Path) -> None:
+    broken, encoder = tmp_path / "vectors.npz", Counting()
+    broken.write_bytes(b"nonsense")
+    assert remembered(encoder, ["a"], broken) == [[1, 1]]
+    assert remembered(encoder, ["a"], broken / "below a file") == [[1, 1]]
+    assert encoder.asked == ["a", "a"]

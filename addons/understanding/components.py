@@ -1,5 +1,6 @@
 """The graph components named in config.yml: thin wrappers that hand Rasa's messages to the classes that do the work."""
 
+import functools
 import hashlib
 import json
 import time
@@ -19,7 +20,7 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 
 from addons.configuration import ROOT
 from addons.understanding.classifier import IntentClassifier
-from addons.understanding.encoder import SentenceEncoder
+from addons.understanding.encoder import SentenceEncoder, encode_remembered
 from addons.understanding.follow_ups import Context, resolve
 from addons.understanding.questions import TOPIC, QuestionReader
 from addons.understanding.rejection import Thresholds
@@ -30,6 +31,8 @@ from addons.understanding.vocabulary import Phrases, Vocabulary, as_entities, re
 ENCODER_VOCABULARY = ROOT / "encoder" / "vocab.txt"
 TAUGHT_ENCODER = ROOT / "encoder" / "model.onnx"
 VOCABULARY_FOLDER = ROOT / "data" / "vocabulary"
+# Vectors of the training examples, so that they are not encoded anew for every change of an answer.
+REMEMBERED_VECTORS = ROOT / ".rasa" / "vectors.npz"
 # Keys under which one component leaves its work on the message for the next; not part of the output.
 DOC, MENTIONS = "vocabulary_doc", "vocabulary_mentions"
 
@@ -68,6 +71,20 @@ def known_words() -> list[str]:
     return [word for word in ENCODER_VOCABULARY.read_text(encoding="utf-8").splitlines() if word.isalpha() and word.isascii()]
 
 
+@functools.lru_cache(maxsize=1)
+def _vocabulary(phrases: str) -> Vocabulary:
+    return Vocabulary(json.loads(phrases), known_words())
+
+
+def vocabulary(phrases: Phrases) -> Vocabulary:
+    """The vocabulary of these phrases, built once a process: both components need it in training.
+
+    Args:
+        phrases: see `read_phrases`.
+    """
+    return _vocabulary(json.dumps(phrases))
+
+
 def code_fingerprint() -> str:
     """A hash of this package's code, so that a change of code is a change of model."""
     digest = hashlib.sha256()
@@ -85,7 +102,7 @@ class VocabularyExtractor(GraphComponent, EntityExtractorMixin):
         self._phrases = phrases
         self._storage = storage
         self._resource = resource
-        self._vocabulary = Vocabulary(phrases, known_words())
+        self._vocabulary = vocabulary(phrases)
 
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str:
@@ -153,7 +170,7 @@ class QuestionClassifier(GraphComponent):
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         """The keys config.yml may set; see `load_encoder` for the first two, `Thresholds` for the others."""
-        return {"threads": 2, "taught": True, "similarity": 0.0, "probability": 0.0, "out_of_scope": 1.0}
+        return {"threads": 2, "taught": True, "similarity": 0.0, "probability": 0.0, "out_of_scope": 1.0, "sure": 0.0}
 
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str:
@@ -175,9 +192,10 @@ class QuestionClassifier(GraphComponent):
         """Teach the classifier and put it into the model."""
         texts = [tidy(example.get("text")) for example in training_data.intent_examples]
         intents = [str(example.get("intent")) for example in training_data.intent_examples]
-        vocabulary = Vocabulary(read_phrases(VOCABULARY_FOLDER), known_words())
-        mentions = [vocabulary.mentions(vocabulary.read(text)) for text in texts]
-        classifier = IntentClassifier.fit(texts, mentions, intents, self._encoder.encode(texts))
+        words = vocabulary(read_phrases(VOCABULARY_FOLDER))
+        mentions = [words.mentions(words.read(text)) for text in texts]
+        vectors = encode_remembered(self._encoder, texts, REMEMBERED_VECTORS)
+        classifier = IntentClassifier.fit(texts, mentions, intents, vectors)
         with self._storage.write_to(self._resource) as folder:
             classifier.save(folder)
         return self._resource
@@ -195,7 +213,7 @@ class QuestionClassifier(GraphComponent):
         component = cls(config, model_storage, resource)
         with model_storage.read_from(resource) as folder:
             classifier = IntentClassifier.load(folder)
-        thresholds = Thresholds(config["similarity"], config["probability"], config["out_of_scope"])
+        thresholds = Thresholds(config["similarity"], config["probability"], config["out_of_scope"], config["sure"])
         component._reader = QuestionReader(component._encoder, classifier, thresholds)
         return component
 

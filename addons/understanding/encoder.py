@@ -1,6 +1,8 @@
 """The sentence encoder: turns a message into a vector whose direction is its meaning."""
 
 import hashlib
+import os
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,6 +56,7 @@ class SentenceEncoder:
         self._tokenizer = tokenizers.BertWordPieceTokenizer(str(vocabulary), lowercase=True)
         self._tokenizer.enable_truncation(_MAX_PIECES)
         self.dimensions = int(self._session.get_outputs()[0].shape[-1])
+        self.sha256 = sha256
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Encode messages.
@@ -84,3 +87,43 @@ class SentenceEncoder:
             pooled = (hidden * mask[..., None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
             vectors[rows] = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
         return vectors
+
+
+def encode_remembered(encoder: SentenceEncoder, texts: Sequence[str], memory: Path) -> Vectors:
+    """Encode many messages, most of which were encoded before: encoding is most of the time training takes.
+
+    Args:
+        encoder: what encodes those not remembered.
+        texts: the messages.
+        memory: a .npz file of the vectors of the last call, by the hash of each message. Rewritten when a message is
+            new; not used when another encoder wrote it or it cannot be read. One that cannot be written costs time only.
+
+    Returns:
+        What `encoder.encode` gives.
+    """
+    keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in texts]
+    known = _remembered(memory, encoder.sha256)
+    new = {key: text for key, text in zip(keys, texts) if key not in known}
+    if new:
+        known |= dict(zip(new, encoder.encode(list(new.values()))))
+        kept = list(dict.fromkeys(keys))
+        _remember(memory, encoder.sha256, kept, np.array([known[key] for key in kept]))
+    return np.array([known[key] for key in keys], dtype=np.float32).reshape(len(texts), encoder.dimensions)
+
+
+def _remembered(memory: Path, encoder: str) -> dict[str, Vectors]:
+    try:
+        with np.load(memory) as saved:
+            return dict(zip(saved["keys"].tolist(), saved["vectors"])) if str(saved["encoder"]) == encoder else {}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return {}
+
+
+def _remember(memory: Path, encoder: str, keys: list[str], vectors: Vectors) -> None:
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = memory.with_name(f"{os.getpid()}-{memory.name}")  # another process may be at it too
+        np.savez(unfinished, encoder=encoder, keys=keys, vectors=vectors)
+        unfinished.replace(memory)
+    except OSError:
+        return

@@ -112,7 +112,7 @@ def _lean(question: Question, doc: Doc, mentions: Sequence[Mention], context: Co
 
 
 def _as(question: Question, intent: str, rule: str) -> Question:
-    return replace(question, intent=intent, rule=f"follow-up: {rule}")
+    return replace(question, intent=intent, rule=f"follow-up: {rule}", unsure=False)
 
 
 def _named_kinds(mentions: Sequence[Mention]) -> set[str]:

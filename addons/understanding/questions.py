@@ -39,6 +39,7 @@ class Question:
         similarity: cosine to the nearest training example.
         named: what it names, by kind of `NAMED`; the first of a kind counts.
         rule: why it was accepted or refused.
+        unsure: the intent is `nlu_fallback` because a few topics are about equally likely: one of these is worth offering.
     """
 
     text: str
@@ -47,6 +48,7 @@ class Question:
     similarity: float
     named: dict[str, str]
     rule: str
+    unsure: bool = False
 
     def as_output(self) -> dict[str, Any]:
         """The form of `/model/parse`: `concern` always, the other kinds where named."""
@@ -55,6 +57,7 @@ class Question:
             "intent": self.intent,
             "confidence": round(self.confidence, 4),
             "similarity": round(self.similarity, 4),
+            "unsure": self.unsure,
             "concern": None,
             **self.named,
         }
@@ -155,7 +158,8 @@ class QuestionReader:
     def _question(self, text: str, scored: Scored, mentions: Sequence[Mention], elsewhere: Sequence[Mention] = ()) -> Question:
         verdict = judge(scored, self._thresholds)
         confidence = dict(scored.ranking).get(verdict.intent, 1 - scored.probability)
-        return Question(text, verdict.intent, confidence, scored.similarity, _named(mentions, elsewhere), verdict.rule)
+        named = _named(mentions, elsewhere)
+        return Question(text, verdict.intent, confidence, scored.similarity, named, verdict.rule, verdict.unsure)
 
 
 def _has_words(text: str) -> bool:
