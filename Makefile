@@ -5,7 +5,7 @@ export $(shell sed -n 's/=.*//p' quiet.env)
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-dev run chat train test check evaluate answers thresholds benchmark benchmark-understanding encoder lock clean
+.PHONY: help setup setup-dev run chat train test check evaluate answers figures thresholds benchmark benchmark-understanding encoder lock clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 32
@@ -40,6 +40,9 @@ evaluate: setup ## how well messages are understood (DATA=<folder> for your own)
 
 answers: setup-dev ## one page of every answer, for a clinician to review: results/answers.html
 	@$(PYTHON) -m commands.answers
+
+figures: setup-dev ## words, reading grade and sources of every answer: docs/content-figures.md and docs/quality.md
+	@$(PYTHON) -m commands.figures
 
 thresholds: setup ## choose the refusal thresholds on out-of-fold scores and write them to config.yml
 	@$(PYTHON) -m commands.thresholds

@@ -140,7 +140,7 @@ async def test_asked_for_sources_after_an_answer_it_lists_that_answers_sources_a
     assert after is not None
     assert before["text"] == ALL["utter_ask_sources"][0]["text"]
     assert "Amin 2006: Amin SP et al." in after["text"]
-    assert ALL["utter_source_kind_trial"][0]["text"] in after["text"]
+    assert ALL["utter_source_kind_observational"][0]["text"] in after["text"]
     assert after["source_links"][0]["url"].startswith("https://doi.org/")
 
 

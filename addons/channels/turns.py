@@ -16,7 +16,6 @@ from weakref import WeakValueDictionary
 
 from rasa.core.agent import Agent
 from rasa.core.channels.channel import OutputChannel, UserMessage
-from rasa.shared.core.trackers import DialogueStateTracker
 
 from addons.clinic import Clinic
 from addons.configuration import ROOT, read_mapping
@@ -48,11 +47,8 @@ class Conversations(Protocol):
     async def ready(self) -> bool:
         """Whether the store can be reached."""
 
-    async def retrieve(self, sender_id: str) -> DialogueStateTracker | None:
-        """The conversation as Rasa sees it; None when there is none."""
-
-    async def save(self, tracker: DialogueStateTracker) -> None:
-        """Store what is new in a conversation."""
+    async def record(self, sender_id: str, event: dict[str, Any]) -> None:
+        """Store something about a conversation that is no turn, such as `{"event": "feedback", ...}`."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ from addons.channels.web.visitors import Allowance, Visitors
 
 # Of a request's body, in bytes.
 LARGEST_BODY = LARGEST_PACKET
+# A browser hears a refusal only if its body is taken off the line, so as much is taken; beyond that the line is cut.
+_LARGEST_DISCARDED = 1024 * 1024
 _BEARER = "Bearer "
 
 logger = logging.getLogger(__name__)
@@ -100,7 +102,7 @@ class WebChannel(InputChannel):
         async def file(request: Request, name: str = "") -> HTTPResponse:
             return self._file(request, name)
 
-        blueprint.add_route(socket, "/socket.io", methods=methods, stream=True)
+        blueprint.add_route(socket, "/socket.io/", methods=methods, stream=True, strict_slashes=True)
         blueprint.add_route(config_module, "/config.js", methods=methods, stream=True)
         blueprint.add_route(file, "/", methods=methods, stream=True, name="demo_page")
         blueprint.add_route(file, "/<name:path>", methods=methods, stream=True, name="file")
@@ -233,16 +235,18 @@ class WebChannel(InputChannel):
         """
         stream = request.stream
         assert stream is not None, "every route of the channel streams"
-        stream.request_max_size = LARGEST_BODY
+        stream.request_max_size = _LARGEST_DISCARDED
         self._visitors.check_origin(request, origin_needed)
         self._requests.take(self._visitors.address_of(request))
-        body = b""
+        body = bytearray()
         try:
             async for chunk in stream:
-                body += chunk
+                body += chunk[: LARGEST_BODY + 1 - len(body)]
         except PayloadTooLarge:
             raise Refused("too_large") from None
-        request.body = body
+        if len(body) > LARGEST_BODY:
+            raise Refused("too_large")
+        request.body = bytes(body)
 
     def _error(self, refused: Refused) -> dict[str, Any]:
         """A refusal as it is sent."""
