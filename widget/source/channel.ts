@@ -29,6 +29,20 @@ const SOCKET_ATTEMPTS = 2;
 
 const now = (): number => Date.now() / 1000;
 
+/** A browser that denies a frame its storage denies it locks too; then there is no other tab to wait for either. */
+async function oneTabAtATime(act: () => Promise<void>): Promise<void> {
+  let begun = false;
+  try {
+    await navigator.locks.request("faq-assistant:session", () => {
+      begun = true;
+      return act();
+    });
+  } catch (error) {
+    if (begun) throw error;
+    await act();
+  }
+}
+
 /** How the assistant talks to the channel; a test may put another in its place. */
 export interface Transport {
   readonly hasSession: boolean;
@@ -147,8 +161,7 @@ export class Channel implements Transport {
       }
       saveSession(this.session);
     };
-    if (globalThis.navigator?.locks) await navigator.locks.request("faq-assistant:session", mint);
-    else await mint();
+    await oneTabAtATime(mint);
     if (this.session?.conversation !== current?.conversation) this.hangUp();
     if (!this.socket && this.events) this.dial();
   }

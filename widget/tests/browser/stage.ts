@@ -116,8 +116,13 @@ export class ClinicSite {
     return new ClinicSite(await freePort());
   }
 
-  /** Not the assistant's host name, so that the browser takes it for another site. */
+  /** Another origin of the assistant's own site, as chat.clinic.example is to www.clinic.example. */
   get origin(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** The same pages from another site: there, Chromium denies frames their storage in a private window. */
+  get distantOrigin(): string {
     return `http://localhost:${this.port}`;
   }
 
@@ -146,7 +151,7 @@ export async function setStage(): Promise<Stage> {
   assert.ok(existsSync(CHROMIUM), `There is no browser at ${CHROMIUM}. Install it (\`apt-get install chromium\`), or name another in CHROMIUM.`);
   const clinic = await ClinicSite.open();
   const stranger = await ClinicSite.open();
-  const assistant = await AssistantServer.start([clinic.origin]);
+  const assistant = await AssistantServer.start([clinic.origin, clinic.distantOrigin]);
   const browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS });
   return { browser, assistant, clinic, stranger };
 }
