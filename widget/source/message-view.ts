@@ -28,12 +28,12 @@ const outside = (url: string, label: Part | Part[], words: Words): TemplateResul
     ? html`<a href=${url} target="_blank" rel="noopener noreferrer">${label}<span class="hidden"> ${words.new_tab}</span></a>`
     : html`<a href=${url}>${label}</a>`;
 
-const telephone = (number: string): string => `tel:${number.replace(/[^\d+*#]/gu, "")}`;
+export const telephone = (number: string): string => `tel:${number.replace(/[^\d+*#]/gu, "")}`;
 
 /** The text with these telephone numbers as links, where they stand as whole numbers. */
 function withNumbers(text: string, numbers: readonly string[]): Part[] {
   if (numbers.length === 0) return [text];
-  const escaped = numbers.map((number) => number.replace(/[^\w ]/gu, "\\$&")).sort((one, other) => other.length - one.length);
+  const escaped = numbers.map((number) => number.replace(/[+*()]/gu, "\\$&")).sort((one, other) => other.length - one.length);
   return text
     .split(new RegExp(`(?<![\\d.,-])(${escaped.join("|")})(?![\\d%]|[.,-]\\d)`, "u"))
     .map((part) => (numbers.includes(part) ? html`<a class="number" href=${telephone(part)}>${part}</a>` : part));

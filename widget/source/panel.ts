@@ -8,7 +8,7 @@ import { Channel } from "./channel.ts";
 import { Conversation, type Pending } from "./conversation.ts";
 import { CLOSE, MORE, SEND } from "./icons.ts";
 import { plainText, safeLink } from "./markdown.ts";
-import { clinicText, icon, questionView, replyView, type Scene } from "./message-view.ts";
+import { clinicText, icon, questionView, replyView, telephone, type Scene } from "./message-view.ts";
 import styles from "./panel.css";
 import { readSettings, type Message, type Rating, type Reply, type Settings } from "./protocol.ts";
 import { shared, unsentQuestions } from "./storage.ts";
@@ -537,7 +537,7 @@ export class FaqPanel extends LitElement {
     const last = settings.calls.length - 1;
     const numbers = settings.calls.map((number, place) => {
       const joint = place === 0 ? " " : place === last ? ` ${words.footer_or} ` : ", ";
-      return html`${joint}<a href="tel:${number}">${number}</a>`;
+      return html`${joint}<a href=${telephone(number)}>${number}</a>`;
     });
     return settings.calls.length > 0 ? html`<p class="footer">${words.footer}${numbers}.</p>` : html`<p class="footer">${words.transcript_note}</p>`;
   }

@@ -89,6 +89,8 @@ const asTexts = (value: unknown): string[] =>
   asList(value)
     .map((item) => (typeof item === "number" ? String(item) : asText(item)))
     .filter(Boolean);
+/** Telephone numbers; anything else is none that could be called. */
+const asNumbers = (value: unknown): string[] => asTexts(value).filter((text) => /^[\d+*#][\d+*#() -]{1,19}$/u.test(text));
 const now = (): number => Date.now() / 1000;
 
 const readRating = (value: unknown): Rating | null => (value === "up" || value === "down" ? value : null);
@@ -119,7 +121,7 @@ export function readMessage(value: unknown): Message | null {
       .map((item) => asText(isFields(item) ? item["title"] : item))
       .filter(Boolean),
     safety: SAFETIES.includes(safety) ? (safety as Safety) : null,
-    call: asTexts(value["call"]),
+    call: asNumbers(value["call"]),
     language: asText(value["language"]) || "en",
     time,
     feedback: readRating(value["feedback"]),
@@ -172,7 +174,7 @@ export function readSettings(value: unknown): Settings {
     consent: asText(consent["text"]) ? { text: asText(consent["text"]), accept: asText(consent["accept"]) } : null,
     starters: asTexts(fields["starters"]),
     limit: asNumber(fields["limit"], 1000),
-    calls: asTexts(fields["calls"]),
+    calls: asNumbers(fields["calls"]),
     privacy_link: asTextOrNull(fields["privacy_link"]),
     answers_link: asTextOrNull(fields["answers_link"]),
   };

@@ -9,14 +9,14 @@ test("a message of any wrong shape is left out, not an error", () => {
 });
 
 test("fields of a wrong kind become empty, the rest is kept", () => {
-  const message = readMessage({ id: "a", from: "assistant", text: "x", evidence: "great", safety: 5, sources: [{ label: "A" }, { url: "u" }, 3], next: [{ title: "N" }, { title: 2 }, "M"], call: [112, "911", null], feedback: "sideways", time: NaN });
+  const message = readMessage({ id: "a", from: "assistant", text: "x", evidence: "great", safety: 5, sources: [{ label: "A" }, { url: "u" }, 3], next: [{ title: "N" }, { title: 2 }, "M"], call: [112, "911", null, "+44 (0)20-7946", "911\"><b>", "call me"], feedback: "sideways", time: NaN });
   assert.ok(message?.from === "assistant");
   assert.equal(message.body, "x");
   assert.equal(message.evidence, null);
   assert.equal(message.safety, null);
   assert.deepEqual(message.sources, [{ label: "A", url: null, kind: "" }]);
   assert.deepEqual(message.next, ["N", "M"]);
-  assert.deepEqual(message.call, ["112", "911"]);
+  assert.deepEqual(message.call, ["112", "911", "+44 (0)20-7946"]);
   assert.equal(message.feedback, null);
   assert.ok(message.time > 0);
 });
