@@ -35,7 +35,7 @@ async function bundle(entry, format) {
     legalComments: "none",
     charset: "utf8",
     plugins: [styleSheets],
-    banner: { js: "/* Apache-2.0. Includes lit (BSD-3-Clause) and socket.io-client (MIT) where it is the panel; see NOTICE. */" },
+    banner: { js: "/* Apache-2.0. Includes lit (BSD-3-Clause) and socket.io-client (MIT) where it is the panel; see widget/THIRD_PARTY.txt. */" },
   });
   return outputFiles[0].text;
 }
