@@ -141,7 +141,7 @@ export function replyView(reply: Reply, scene: Scene): TemplateResult {
 
 /** `state` says why it is not answered yet; nothing when it is. */
 export function questionView(message: UserMessage, scene: Scene, state: Part): TemplateResult {
-  return html`<div class="bubble" dir="auto" title=${scene.time(message.time)}><span class="hidden">${scene.words.you_said} </span>${message.text}</div>
+  return html`<div class="bubble" title=${scene.time(message.time)}><span class="hidden">${scene.words.you_said} </span><span dir="auto">${message.text}</span></div>
     ${state === nothing ? nothing : html`<div class="meta">${state}</div>`}`;
 }
 

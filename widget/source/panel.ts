@@ -548,8 +548,9 @@ export class FaqPanel extends LitElement {
     if (!log || !this.scrollGoal) return;
     const asked = [...log.querySelectorAll<HTMLElement>('li[data-from="user"]')].at(-1);
     // An answer is read from its beginning: the question goes to the top, the answer below it.
-    if (this.scrollGoal === "question" && asked) log.scrollTop += asked.getBoundingClientRect().top - log.getBoundingClientRect().top - 8;
-    else if (!this.assistant.conversation.isEmpty) log.scrollTop = log.scrollHeight;
+    const scroller = (log.scrollHeight > log.clientHeight ? log : log.parentElement) ?? log;
+    if (this.scrollGoal === "question" && asked) scroller.scrollTop += asked.getBoundingClientRect().top - scroller.getBoundingClientRect().top - 8;
+    else if (!this.assistant.conversation.isEmpty) scroller.scrollTop = scroller.scrollHeight;
     this.scrollGoal = null;
   }
 }
