@@ -16,8 +16,9 @@ from rasa.shared.core.events import UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.utils.endpoints import EndpointConfig
 
-from addons.answering import COMPUTED, GRADES, TOPIC, CuratedAnswers
+from addons.answering import CuratedAnswers
 from addons.clinic import read_clinic
+from addons.composing import COMPUTED, GRADES, TOPIC
 from addons.configuration import ROOT, read_mapping
 from commands.content import EVIDENCE, SECTION_HEADING, Note, Variation, data_files, note, responses
 from commands.reading import reading_grade, word_count
@@ -51,6 +52,11 @@ CHAPTERS = {
     "conversation": (
         "Conversation",
         "What is said around the questions; and the lines for the settings of a clinic, put under “Can I talk to a person?”.",
+    ),
+    "dialogue": (
+        "In the course of a conversation",
+        "The check before a talk with a clinician, sums, advice on symptoms by how they change, erasing, and the last answer "
+        "once more.",
     ),
     "channels": (
         "Channels",
@@ -124,6 +130,18 @@ _TITLES = {
     "utter_thank": "The patient says thanks",
     "utter_bot_challenge": "Are you a person?",
     "utter_reject_answer": "The patient says the answer is wrong",
+    "utter_check_intro": "Before the first question of the check",
+    "utter_check_summary": "What the check ends in",
+    "utter_estimate": "A sum for a number of visits",
+    "utter_erase_confirm": "Before a conversation is erased",
+    "utter_symptom_ask": "A symptom: the one question",
+    "utter_symptom_today": "A symptom to be seen today",
+    "utter_symptom_days": "A symptom to be seen within days",
+    "utter_symptom_watch": "A symptom to be watched",
+    "utter_still_urgent": "After an emergency reply, a message about nothing else",
+    "utter_insult": "The patient swears at the assistant",
+    "utter_rules": "The patient wants the rules changed",
+    "utter_no_words": "A message without words",
 }
 _CHECKED = "Every answer was checked against its sources on the day it names."
 _HOW_TO_READ = (

@@ -9,7 +9,7 @@ from typing import Any
 
 from addons.configuration import ROOT, read_mapping
 
-DATA_FOLDERS = ("topics", "conversation", "safety", "channels")
+DATA_FOLDERS = ("topics", "conversation", "safety", "dialogue", "channels")
 EVIDENCE = ROOT / "docs" / "evidence.md"
 # A review older than this is named by `make check`: rules, prices and studies change.
 REVIEW_EVERY_DAYS = 365
