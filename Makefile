@@ -96,10 +96,12 @@ check-widget: widget/node_modules ## the widget's types and unit tests, and whet
 	@cd widget && npm run --silent check && npm run --silent test && node build.mjs --check
 
 test-browser: check-widget setup ## the website's chat in Chromium, against the running assistant
+	@sh commands/browser.sh
 	@$(PYTHON) -m commands.train
 	@cd widget && npm run --silent test-browser
 
 pictures: widget/node_modules setup ## the pictures of docs/images, taken from the running assistant
+	@sh commands/browser.sh
 	@$(PYTHON) -m commands.train
 	@cd widget && npm run --silent pictures
 
