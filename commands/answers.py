@@ -16,8 +16,9 @@ from rasa.shared.core.events import UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.utils.endpoints import EndpointConfig
 
-from addons.answering import COMPUTED, GRADES, TOPIC, CuratedAnswers
+from addons.answering import CuratedAnswers
 from addons.clinic import read_clinic
+from addons.composing import COMPUTED, GRADES, TOPIC
 from addons.configuration import ROOT, read_mapping
 from commands.content import EVIDENCE, SECTION_HEADING, Note, Variation, data_files, note, responses
 from commands.reading import reading_grade, word_count

@@ -13,7 +13,7 @@ CHECKS = (
     ("ruff", "format", "--quiet", "--check", "."),
     ("mypy", "--no-error-summary"),
     ("yamllint", "--strict", "-c", ".yamllint.yml", "config.yml", "domain.yml", "endpoints.yml", "credentials.yml",
-     "clinic.yml", "data"),
+     "credentials.production.yml", "clinic.yml", "data"),
 )  # fmt: skip
 
 

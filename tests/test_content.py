@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from addons.answering import ANSWER, COMPUTED, GRADES, TOPIC
 from addons.clinic import Clinic
+from addons.composing import ANSWER, COMPUTED, GRADES, TOPIC
 from addons.configuration import ROOT
 from addons.understanding.tidy import tidy
 from addons.understanding.vocabulary import read_phrases

@@ -542,11 +542,12 @@ async def test_too_many_messages_are_told_when_to_come_back(agent: StandInAgent)
                 assert (await visitor.ask("does it hurt")).status == 200
             assert "replies" in await tab.ask("does it hurt")
             told = (await tab.ask("does it hurt"))["error"]
-            assert (told["code"], told["retry_after"]) == ("too_many", 20)
+            assert told["code"] == "too_many"
+            assert 1 <= told["retry_after"] <= 20
         answer = await visitor.ask("does it hurt")
         assert (answer.status, answer.code) == (429, "too_many")
         assert answer.headers["Retry-After"] == str(answer.body["error"]["retry_after"])
-        assert 15 <= answer.body["error"]["retry_after"] <= 20
+        assert 1 <= answer.body["error"]["retry_after"] <= 20
         assert (await (await running.visitor()).ask("does it hurt")).status == 200
 
 
@@ -557,7 +558,7 @@ async def test_one_address_cannot_get_around_the_limits_with_new_sessions(agent:
         assert [answer.status for answer in answers] == [200] * 4 + [429] * 2
         refused = await running.page().call("POST", "/session")
         assert (refused.status, refused.code) == (429, "too_many")
-        assert refused.body["error"]["retry_after"] == 10
+        assert 1 <= refused.body["error"]["retry_after"] <= 10
 
 
 async def test_reading_is_limited_too(agent: StandInAgent) -> None:
@@ -749,6 +750,18 @@ async def test_the_widget_is_told_what_it_needs_and_no_secret(server: Server) ->
     assert config["calls"] == ["112", "911", "999"]
     assert config["limit"] == LONGEST_TEXT
     assert KEY not in json.dumps(config)
+
+
+async def test_the_settings_come_as_a_script_too(agent: StandInAgent) -> None:
+    async with serving(agent, {"origins": [CLINIC]}) as running:
+        page = running.page(CLINIC)
+        script = await page.call("GET", "/config.js")
+        assert script.headers["Content-Type"] == "text/javascript; charset=utf-8"
+        assert script.headers["Access-Control-Allow-Origin"] == CLINIC
+        assert script.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+        body = script.text.removeprefix("export default ").rstrip().removesuffix(";")
+        assert json.loads(body) == (await page.call("GET", "/config.json")).body
+        assert (await running.page("https://other.example").call("GET", "/config.js")).code == "foreign_origin"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
