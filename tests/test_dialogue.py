@@ -294,6 +294,7 @@ async def test_the_answers_are_cleared_with_the_first_message_after_the_check() 
 
 async def test_erasing_is_wanted_only_after_a_yes_to_that_question() -> None:
     tracker = DialogueStateTracker("someone", DOMAIN.slots)
+    tracker.update(BotUttered("An answer.", metadata={"utter_action": "utter_faq_cost"}), DOMAIN)
     assert not (await slots_after("yes", "affirm", tracker))["erase_requested"]
     tracker.update(BotUttered("Shall I?", metadata={"utter_action": "utter_erase_confirm"}), DOMAIN)
     assert (await slots_after("Yes, erase it", "ask_privacy", tracker))["erase_requested"] is True
