@@ -5,7 +5,8 @@ export $(shell sed -n 's/=.*//p' quiet.env)
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-dev run chat train test check evaluate answers figures thresholds benchmark benchmark-understanding encoder lock clean
+.PHONY: help setup setup-dev run chat train test test-services check evaluate answers figures thresholds benchmark benchmark-understanding encoder lock clean \
+  conversations-purge conversations-erase conversations-export conversations-waiting benchmark-conversations soak
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 32
@@ -30,9 +31,14 @@ test: setup-dev ## everything: checks, tests, training, a chat over HTTP
 	@$(PYTHON) -m commands.train
 	@$(PYTHON) -m pytest
 
+test-services: setup-dev ## real servers, broken on purpose: PostgreSQL, Redis, action server, assistant (some minutes)
+	@sh commands/services.sh
+	@$(PYTHON) -m commands.train
+	@$(PYTHON) -m pytest -m services
+
 check: setup-dev ## the checks that need no model: style, types, content
 	@$(PYTHON) -m commands.check
-	@$(PYTHON) -m pytest -m "not model"
+	@$(PYTHON) -m pytest -m "not model and not services"
 
 evaluate: setup ## how well messages are understood (DATA=<folder> for your own)
 	@$(PYTHON) -m commands.train
@@ -51,6 +57,27 @@ benchmark: benchmark-understanding ## every comparison with the stock Rasa confi
 
 benchmark-understanding: setup ## understanding beside the stock Rasa configuration (DATA=<folder of public sets>)
 	@$(PYTHON) -m benchmarks.understanding $(if $(DATA),--data $(DATA))
+
+benchmark-conversations: setup ## what turn 3, 30 and 300 of a conversation cost, beside Rasa's own store
+	@$(PYTHON) -m commands.train
+	@$(PYTHON) -m benchmarks.conversations
+
+soak: setup-dev ## send messages while database, action server and assistant are killed at random (MINUTES=20)
+	@sh commands/services.sh
+	@$(PYTHON) -m commands.train
+	@$(PYTHON) -m tests.services.soak $(if $(MINUTES),--minutes $(MINUTES))
+
+conversations-purge: setup ## remove conversations idle for DAYS=30 days
+	@$(PYTHON) -m commands.conversations purge $(if $(DAYS),--days $(DAYS))
+
+conversations-erase: setup ## remove one conversation (ID=...)
+	@$(PYTHON) -m commands.conversations erase $(ID)
+
+conversations-export: setup ## print everything stored of one conversation (ID=...)
+	@$(PYTHON) -m commands.conversations export $(ID)
+
+conversations-waiting: setup ## list the conversations whose patient asked for a person (ANSWERED=<id> takes one off)
+	@$(PYTHON) -m commands.conversations waiting $(if $(ANSWERED),--answered $(ANSWERED))
 
 encoder: ## teach the sentence encoder anew (Python 3.11 and torch, in encoder/.venv; about half an hour)
 	@sh encoder/setup.sh

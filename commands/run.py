@@ -154,7 +154,7 @@ def shell(model: Path, port: int) -> int:
     """Chat in the terminal; the action server runs beside it.
 
     Returns:
-        The exit code of `rasa shell`.
+        The exit code of the assistant.
     """
     say("Starting the action server and the chat (a few seconds) ... type /stop to leave.")
     with endpoints_with_free_port() as (endpoints, actions_port):
