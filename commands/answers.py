@@ -197,7 +197,8 @@ dd{margin:0;font-weight:600}
 .sources,.notes{font-size:.9375rem}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;margin:.6rem 0;font-size:.9375rem}
-th,td{border:1px solid var(--line);padding:.25rem .5rem;text-align:left;vertical-align:top;min-width:8rem;overflow-wrap:break-word}
+th,td{border:1px solid var(--line);padding:.25rem .5rem;text-align:left;vertical-align:top;min-width:8rem;
+overflow-wrap:break-word}
 #evidence h3{margin-top:2rem}
 #evidence h4{margin-top:1.2rem}
 [hidden]{display:none!important}
