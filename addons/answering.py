@@ -11,13 +11,25 @@ from rasa.shared.core.events import BotUttered, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.utils.endpoints import EndpointConfig
 
-from addons.composing import ANSWER, GRADES, LANGUAGE, OUT_OF_SCOPE, PERSON, TOPIC, AnswerComposer, Draft, Wanted, readable
+from addons.composing import (
+    ANSWER,
+    COMPUTED,
+    GRADES,
+    LANGUAGE,
+    OUT_OF_SCOPE,
+    PERSON,
+    TOPIC,
+    AnswerComposer,
+    Draft,
+    Wanted,
+    readable,
+)
 from addons.configuration import ROOT
 from addons.dialogue import symptoms
 from addons.dialogue.check import CHECK, summary
 from addons.dialogue.symptoms import SymptomGuide
 
-__all__ = ["ANSWER", "GRADES", "TOPIC", "CuratedAnswers"]
+__all__ = ["ANSWER", "COMPUTED", "GRADES", "TOPIC", "CuratedAnswers"]
 
 ASK_SOURCES = "utter_ask_sources"
 SOURCES_OF_ANSWER = "utter_sources_of_answer"
@@ -134,7 +146,7 @@ class CuratedAnswers(AnswerComposer):
             return MANNERS.get(str(asked.get("act")), name)
         if name == EMERGENCY and not named.get("red_flag") and _safety_before(tracker) == "emergency":
             return STILL_URGENT
-        if name == SYMPTOM and asked and not named.get("condition"):
+        if name == SYMPTOM and asked and not (named.get("condition") or named.get("medicine")):
             return self._symptom(tracker)
         return name
 

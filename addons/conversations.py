@@ -203,6 +203,7 @@ class ConversationStore(SQLTrackerStore):
                 ENDPOINTS, f"the folder `journal: {journal}` cannot be written ({error.strerror})."
             ) from None
         if self._journal:
+            logger.warning("%d turns of the time before wait for the database; they are written first.", len(self._journal))
             self._down = True
             with contextlib.suppress(RuntimeError):  # outside a server, the next save writes what waits
                 self._start_retrying()
@@ -406,7 +407,11 @@ class ConversationStore(SQLTrackerStore):
     async def _new_events(self, tracker: DialogueStateTracker) -> list[Event]:
         if isinstance(tracker, Conversation):
             return list(tracker.events)[tracker.stored :]
-        stored: int = await self._in_database(functools.partial(_count, tracker.sender_id))
+        # Made by Rasa without reading the store, such as in a replay.
+        try:
+            stored: int = await self._in_database(functools.partial(_count, tracker.sender_id))
+        except ConversationsUnavailable:
+            stored = 0
         return list(tracker.events)[stored:]
 
     async def _in_database(self, work: Callable[[Connection], Result], even_if_down: bool = False) -> Result:
@@ -432,9 +437,9 @@ class ConversationStore(SQLTrackerStore):
         check()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, transaction)
-        except (DataError, IntegrityError):
+        except (DataError, IntegrityError, ConversationsUnavailable):
             raise
-        except (SQLAlchemyError, OSError) as error:
+        except Exception as error:  # whatever a driver raises when its connection dies under it
             if not self._down:
                 logger.error("The conversations' database does not answer (%s). Turns wait in the journal.", _reason(error))
             self._down = True

@@ -66,16 +66,24 @@ def where(error: BaseException | None) -> str:
 
 
 def _private_record(
-    name: str, level: int, path: str, line: int, message: Any, arguments: Any, exc_info: Any, *rest: Any, **more: Any
+    name: str,
+    level: int,
+    path: str,
+    line: int,
+    message: Any,
+    arguments: Any,
+    exc_info: Any,
+    func: str | None = None,
+    sinfo: str | None = None,
+    **more: Any,
 ) -> logging.LogRecord:
     if level >= logging.INFO:
         error = exc_info[1] if isinstance(exc_info, tuple) else None
         if name.split(".")[0] not in OWN:
-            message, arguments = f"logged at {path}:{line}", None
-            more["sinfo"] = None
+            message, arguments, sinfo = f"logged at {path}:{line}", None, None
         if error is not None:
             message, exc_info = f"{message}: {where(error)}", None
-    record = _plain_record(name, level, path, line, message, arguments, exc_info, *rest, **more)
+    record = _plain_record(name, level, path, line, message, arguments, exc_info, func, sinfo, **more)
     record.request = REQUEST.get()
     return record
 

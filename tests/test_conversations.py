@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -396,3 +397,21 @@ async def test_a_slow_database_holds_up_nobody_else(store: ConversationStore) ->
     await asyncio.sleep(0.01)
     assert time.monotonic() - started < 0.2
     await slow
+
+
+@pytest.mark.usefixtures("_quick")
+async def test_a_full_disk_keeps_turns_in_memory_until_there_is_room(
+    store: ConversationStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await turn(store, "before")
+    largest = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, largest[1]))
+    try:
+        tracker = await turn(store, "during")
+        assert [event.text for event in tracker.events if isinstance(event, UserUttered)] == ["before", "during"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, largest)
+    assert "waiting turns are in memory only" in caplog.text
+    assert store._retrying is not None
+    await store._retrying
+    assert texts(await store.history(PATIENT)) == ["before", "about before", "during", "about during"]

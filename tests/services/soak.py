@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from addons.configuration import ROOT
 from commands.terminal import CommandFailed, run_command, say
 from commands.train import trained_model
 from tests.services.running import HOST, ActionServer, Assistant, Postgres
@@ -27,6 +28,9 @@ PAUSE_SECONDS = (0.5, 2.5)
 FAULT_SECONDS = (5.0, 20.0)
 ANSWER_LIMIT_SECONDS = 60.0
 DATABASE = "soak"
+# The beginning of utter_technical_apology.
+APOLOGY = "something went wrong on our side"
+LOG = ROOT / "results" / "soak" / "assistant.log"
 # How long a network is tried again after it was refused, as the website's chat does.
 SETTLE_SECONDS = 90.0
 
@@ -64,7 +68,9 @@ def chat(number: int, assistant: Assistant, record: Record, over: threading.Even
         began = time.monotonic()
         status, answer = assistant.status("/webhooks/rest/webhook", body, ANSWER_LIMIT_SECONDS)
         took = time.monotonic() - began
-        if status == 200 and json.loads(answer):
+        if status == 200 and APOLOGY in answer:
+            record.refused += 1
+        elif status == 200 and json.loads(answer):
             record.acknowledged.append((sender, text))
             record.slowest = max(record.slowest, took)
         elif status >= 400 and "error" in answer:
@@ -177,6 +183,8 @@ def soak(minutes: float, seed: int, folder: Path) -> dict[str, object]:
         while found["lost"] and time.monotonic() < until:
             time.sleep(1)
             found = compare(record.acknowledged, postgres.messages(DATABASE))
+        missing = set(record.acknowledged) - set(postgres.messages(DATABASE))
+        say("\n".join(f"Lost: {sender}: {text}" for sender, text in sorted(missing)))
         return {
             "minutes": round(lasted, 1),
             "messages sent": record.sent,
@@ -191,6 +199,8 @@ def soak(minutes: float, seed: int, folder: Path) -> dict[str, object]:
         }
     finally:
         over.set()
+        LOG.parent.mkdir(parents=True, exist_ok=True)
+        LOG.write_text(assistant.written(), encoding="utf-8")
         for server in (assistant, actions):
             server.kill()
         with contextlib.suppress(ProcessLookupError):

@@ -12,7 +12,7 @@ from sanic.exceptions import PayloadTooLarge
 from sanic.request import Request
 from sanic.response import HTTPResponse, raw
 
-from addons.channels.turns import technical_texts, where
+from addons.channels.turns import technical_texts
 from addons.channels.web.chat import Chat
 from addons.channels.web.messages import read_json
 from addons.channels.web.pages import DEMO_PAGE, common_headers, data_headers, file_headers, read_files
@@ -21,6 +21,8 @@ from addons.channels.web.sessions import Session, Sessions
 from addons.channels.web.settings import Settings, read_settings
 from addons.channels.web.sockets import LARGEST_PACKET, Sockets
 from addons.channels.web.visitors import Allowance, Visitors
+from addons.logs import where
+from addons.serving import protect
 
 # Of a request's body, in bytes.
 LARGEST_BODY = LARGEST_PACKET
@@ -80,6 +82,7 @@ class WebChannel(InputChannel):
             on_new_message: Rasa's way in; not used, because it says nothing about what became of a message.
         """
         blueprint = _Blueprint("web", __name__)
+        protect(blueprint)
         methods = ["GET", "POST", "OPTIONS"]
         for path, endpoint in {
             "/config.json": self._get(self._config),
