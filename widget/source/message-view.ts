@@ -1,7 +1,7 @@
 /** One message as elements. Every text becomes a text node; nothing the assistant or a person wrote is read as HTML. */
 
 import { html, nothing, type TemplateResult } from "lit";
-import { ALERT, PHONE, THUMB_DOWN, THUMB_UP } from "./icons.ts";
+import { ALERT, THUMB_DOWN, THUMB_UP } from "./icons.ts";
 import { readMarkdown, readSpans, safeLink, type Block, type Span } from "./markdown.ts";
 import type { Grade, Rating, Reply, UserMessage } from "./protocol.ts";
 import { fill, type Words } from "./words.ts";
@@ -125,7 +125,7 @@ export function replyView(reply: Reply, scene: Scene): TemplateResult {
       ? html`<p class="banner" id="banner-${reply.id}">${words.symptom}</p>`
       : nothing;
   const calls = reply.call.map(
-    (number) => html`<a class="call" href=${telephone(number)}>${icon(PHONE)}${fill(words.call, { number })}</a>`,
+    (number) => html`<a class="call" href=${telephone(number)}>${fill(words.call, { number })}</a>`,
   );
   return html`<div class="card" data-safety=${reply.safety ?? nothing} ?data-failed=${reply.failed} role=${heading === nothing ? nothing : "group"}
     aria-labelledby=${heading === nothing ? nothing : `banner-${reply.id}`}>

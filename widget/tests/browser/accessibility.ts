@@ -120,7 +120,7 @@ export function accessibilityTests(stage: () => Stage): void {
       await chat.inside.getByText("Not sent.").waitFor();
       await check(chat, "history");
       await visitor.context.setOffline(true);
-      await chat.inside.getByText("You are offline").waitFor();
+      await chat.state.getByText("You are offline").waitFor();
       await check(chat, "offline");
       await visitor.leave();
     });

@@ -99,7 +99,7 @@ export function journeyTests(stage: () => Stage): void {
     await chat.begin();
     await chat.ask("does it hurt");
     await stage().assistant.kill();
-    await chat.inside.getByText("The connection is lost").waitFor();
+    await chat.state.getByText("The connection is lost").waitFor();
     await chat.type("how long does the swelling last");
     await chat.inside.getByText("Waiting for the connection").waitFor();
     await chat.type("how much is it");
@@ -129,7 +129,7 @@ export function journeyTests(stage: () => Stage): void {
     await chat.page.reload();
     await chat.input.waitFor();
     await chat.type("does it hurt");
-    await chat.inside.getByText("The connection is lost").waitFor();
+    await chat.state.getByText("The connection is lost").waitFor();
     await chat.page.reload();
     await chat.inside.getByText("Waiting for the connection").waitFor();
     assert.match(await chat.questions.last().innerText(), /does it hurt/u);
@@ -146,10 +146,10 @@ export function journeyTests(stage: () => Stage): void {
     await chat.begin();
     await chat.ask("what is it");
     await visitor.context.setOffline(true);
-    await chat.inside.getByText("You are offline").waitFor();
+    await chat.state.getByText("You are offline").waitFor();
     await visitor.context.setOffline(false);
     await chat.ask("does it hurt");
-    assert.equal(await chat.inside.getByText("You are offline").count(), 0);
+    assert.equal(await chat.state.getByText("You are offline").count(), 0);
     await visitor.leave();
   });
 
@@ -192,7 +192,7 @@ export function journeyTests(stage: () => Stage): void {
     const chat = await visitor.visit(clinicPage(stage()));
     await chat.begin();
     await chat.type("does it hurt");
-    await chat.inside.getByText("will be sent in").waitFor();
+    await chat.state.getByText("will be sent in").waitFor();
     await chat.replies.first().waitFor();
     await visitor.leave();
   });
@@ -208,7 +208,7 @@ export function journeyTests(stage: () => Stage): void {
       localStorage.setItem("faq-assistant:session", JSON.stringify({ ...session, token: session.token.slice(0, -6) + "xxxxxx" }));
     });
     await chat.page.reload();
-    await chat.inside.getByText("has ended").waitFor();
+    await chat.state.getByText("has ended").waitFor();
     await chat.ask("does it hurt");
     assert.equal(await chat.replies.count(), 1);
     await visitor.leave();
@@ -235,7 +235,7 @@ export function journeyTests(stage: () => Stage): void {
     const down = chat.inside.getByRole("button", { name: "This answer did not help" });
     await down.click();
     await chat.inside.getByRole("button", { name: "Hard to understand" }).click();
-    await chat.inside.locator(".state").getByText("Thank you for telling us.").waitFor();
+    await chat.state.getByText("Thank you for telling us.").waitFor();
     assert.equal(await chat.inside.getByRole("button", { name: "Hard to understand" }).count(), 0);
     await chat.page.reload();
     await chat.replies.first().waitFor();
@@ -251,7 +251,7 @@ export function journeyTests(stage: () => Stage): void {
     await chat.begin();
     await chat.ask("does it get rid of belly fat");
     await chat.option("Copy the conversation");
-    await chat.inside.locator(".state").getByText("The conversation is copied.").waitFor();
+    await chat.state.getByText("The conversation is copied.").waitFor();
     await chat.inside.getByRole("button", { name: "Options" }).click();
     const [download] = await Promise.all([chat.page.waitForEvent("download"), chat.inside.getByRole("button", { name: "Download the conversation" }).click()]);
     const text = await readFile((await download.path()) ?? "", "utf8");
@@ -277,7 +277,7 @@ export function journeyTests(stage: () => Stage): void {
     assert.equal(await chat.replies.count(), 1);
     await chat.option("Erase this conversation");
     await chat.inside.getByRole("button", { name: "Erase", exact: true }).click();
-    await chat.inside.locator(".state").getByText("The conversation is erased.").waitFor();
+    await chat.state.getByText("The conversation is erased.").waitFor();
     for (const tab of [chat, second]) await tab.replies.first().waitFor({ state: "detached" });
     const history = await fetch(new URL("history", stage().assistant.base), { headers: { Authorization: `Bearer ${token}` } });
     assert.deepEqual(await history.json(), { messages: [] });
@@ -356,6 +356,25 @@ export function journeyTests(stage: () => Stage): void {
     assert.ok(!/hurt|prick|Evidence/u.test(heard), heard);
     const stored = await chat.page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
     assert.ok(!/token|eyJ|web:/u.test(stored), stored);
+    await visitor.leave();
+  });
+
+  test("a page sets the button's words, side and colours, and a teaser that shows once and takes no focus", async () => {
+    const { assistant, clinic } = stage();
+    const attributes = `data-position="bottom-left" data-primary="#ffff00" data-on-primary="#ffffff" data-launcher="Ask us" data-teaser="Any questions?"`;
+    const address = clinic.page("/attributes", `<main><h1>A clinic</h1></main><script src="${assistant.base}widget.js" ${attributes} async></script>`);
+    const visitor = await Visitor.come(stage());
+    const chat = await visitor.visit(address);
+    await chat.page.getByText("Any questions?").waitFor();
+    assert.equal(await chat.page.evaluate(() => document.activeElement?.tagName), "BODY");
+    assert.equal(await chat.launcher.getAttribute("aria-label"), "Ask us");
+    const box = await chat.launcher.boundingBox();
+    assert.ok(box && box.x < 100, JSON.stringify(box));
+    assert.deepEqual(await chat.launcher.evaluate((button) => [getComputedStyle(button).backgroundColor, getComputedStyle(button).color]), ["rgb(255, 255, 0)", "rgb(0, 0, 0)"]);
+    await chat.page.getByRole("button", { name: "Dismiss" }).click();
+    await chat.page.reload();
+    await chat.launcher.waitFor();
+    assert.equal(await chat.page.getByText("Any questions?").count(), 0);
     await visitor.leave();
   });
 

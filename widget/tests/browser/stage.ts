@@ -213,6 +213,11 @@ export class Chat {
     return this.inside.getByLabel("Your question");
   }
 
+  /** The line above the conversation that says how the connection is, or what has just been done. */
+  get state(): Locator {
+    return this.inside.locator(".state");
+  }
+
   get replies(): Locator {
     return this.inside.locator('li[data-from="assistant"]');
   }
