@@ -2,10 +2,11 @@
 # quiet.env: no telemetry, no library noise, loopback only. The container image reads the same file.
 include quiet.env
 export $(shell sed -n 's/=.*//p' quiet.env)
+export TEXT
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-dev run chat train test check evaluate answers thresholds benchmark benchmark-understanding encoder lock clean
+.PHONY: help setup setup-dev run chat train test check evaluate explain answers thresholds benchmark benchmark-understanding encoder lock clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 32
@@ -38,10 +39,14 @@ evaluate: setup ## how well messages are understood (DATA=<folder> for your own)
 	@$(PYTHON) -m commands.train
 	@$(PYTHON) -m commands.evaluate $(if $(DATA),--data $(DATA))
 
+explain: setup ## why a message is understood as it is (TEXT="does it hurt")
+	@$(PYTHON) -m commands.train
+	@$(PYTHON) -m commands.explain "$$TEXT"
+
 answers: setup-dev ## one page of every answer, for a clinician to review: results/answers.html
 	@$(PYTHON) -m commands.answers
 
-thresholds: setup ## choose the refusal thresholds on out-of-fold scores and write them to config.yml
+thresholds: setup ## calibrate confidence and choose thresholds on out-of-fold scores, into config.yml
 	@$(PYTHON) -m commands.thresholds
 
 benchmark: benchmark-understanding ## every comparison with the stock Rasa configuration (about half an hour)
