@@ -48,6 +48,10 @@ def read_yaml(path: Path) -> Any:
             f"not valid YAML ({problem}). Check the indentation, quotes and colons there and just above.",
             mark.line + 1 if mark else None,
         ) from None
+    except (ValueError, RecursionError) as error:
+        # YAML reads 2026-13-40 as a date that does not exist, and gives up on very deep nesting.
+        detail = "it is nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        raise ConfigurationError(path, f"a value cannot be read ({detail}). Put dates and odd values in quotes.") from None
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import ActionExecuted, Event, Restarted, SessionStarted, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.utils.common import all_subclasses
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from addons.configuration import ROOT, ConfigurationError
@@ -44,12 +44,14 @@ from addons.journal import Entry, Journal, Row
 ENDPOINTS = ROOT / "endpoints.yml"
 ERASE_REQUESTED = "erase_requested"
 WANTS_PERSON = "wants_person"
+REQUEST_HUMAN = "request_human"
 RETENTION_DAYS = 30.0
 # As many as follow-up questions look back (addons/understanding/components.py).
 CONTEXT_TURNS = 5
 # Seconds one call of the database may stay without an answer, and between looks whether it is back.
 TIME_LIMIT_SECONDS = 2.0
 RETRY_SECONDS = 2.0
+SLOW_TURN_SECONDS = 2.0
 _PURGE_EVERY_SECONDS = 6 * 3600.0
 _ROWS_AT_ONCE = 80
 _REMEMBERED_CONVERSATIONS = 200
@@ -118,6 +120,7 @@ class Conversation(DialogueStateTracker):
     """A tracker that knows which of its events are stored already, and copies its state instead of replaying every event."""
 
     stored = 0
+    read_at: float | None = None
 
     def copy(self) -> "Conversation":
         """A duplicate: Rasa makes one for every action it runs."""
@@ -200,6 +203,7 @@ class ConversationStore(SQLTrackerStore):
                 ENDPOINTS, f"the folder `journal: {journal}` cannot be written ({error.strerror})."
             ) from None
         if self._journal:
+            logger.warning("%d turns of the time before wait for the database; they are written first.", len(self._journal))
             self._down = True
             with contextlib.suppress(RuntimeError):  # outside a server, the next save writes what waits
                 self._start_retrying()
@@ -248,6 +252,7 @@ class ConversationStore(SQLTrackerStore):
             await self._write(Entry(uuid.uuid4().hex, tracker.sender_id, time.time(), rows))
             if isinstance(tracker, Conversation):
                 tracker.stored = len(tracker.events)
+                _log_duration(tracker)
         if self.event_broker is not None:
             await self._stream_new_events(self.event_broker, new, tracker.sender_id)
         self._purge_now_and_then()
@@ -390,6 +395,7 @@ class ConversationStore(SQLTrackerStore):
         for event in events:
             tracker.update(event)
         tracker.stored = len(tracker.events)
+        tracker.read_at = time.monotonic()
         return tracker
 
     def _remember(self, sender_id: str, events: list[Event]) -> None:
@@ -401,7 +407,11 @@ class ConversationStore(SQLTrackerStore):
     async def _new_events(self, tracker: DialogueStateTracker) -> list[Event]:
         if isinstance(tracker, Conversation):
             return list(tracker.events)[tracker.stored :]
-        stored: int = await self._in_database(functools.partial(_count, tracker.sender_id))
+        # Made by Rasa without reading the store, such as in a replay.
+        try:
+            stored: int = await self._in_database(functools.partial(_count, tracker.sender_id))
+        except ConversationsUnavailable:
+            stored = 0
         return list(tracker.events)[stored:]
 
     async def _in_database(self, work: Callable[[Connection], Result], even_if_down: bool = False) -> Result:
@@ -415,17 +425,21 @@ class ConversationStore(SQLTrackerStore):
             ConversationsUnavailable: it failed, or it would only wait for a database that is known to be down.
         """
 
-        def transaction() -> Result:
+        def check() -> None:
             if self._down and not even_if_down:
                 raise ConversationsUnavailable("The database did not answer a moment ago.")
+
+        def transaction() -> Result:
+            check()  # again, because others may have found out while this waited for a thread
             with self.engine.begin() as connection:
                 return work(connection)
 
+        check()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, transaction)
-        except (DataError, IntegrityError):
+        except (DataError, IntegrityError, ConversationsUnavailable):
             raise
-        except (SQLAlchemyError, OSError) as error:
+        except Exception as error:  # whatever a driver raises when its connection dies under it
             if not self._down:
                 logger.error("The conversations' database does not answer (%s). Turns wait in the journal.", _reason(error))
             self._down = True
@@ -510,6 +524,17 @@ class ConversationStore(SQLTrackerStore):
     async def _purge_quietly(self) -> None:
         with contextlib.suppress(ConversationsUnavailable):
             await self.purge(self.retention_days)
+
+
+def _log_duration(tracker: Conversation) -> None:
+    """How long a turn took, from reading the conversation to having stored it; every channel's turn passes here."""
+    if tracker.read_at is None:
+        return
+    seconds = time.monotonic() - tracker.read_at
+    tracker.read_at = None
+    level = logging.WARNING if seconds > SLOW_TURN_SECONDS else logging.INFO
+    slow = "slow " if level == logging.WARNING else ""
+    logger.log(level, "A %sturn took %.0f ms.", slow, 1000 * seconds, extra={"milliseconds": round(1000 * seconds)})
 
 
 def usable_sender(sender_id: object) -> bool:
@@ -667,9 +692,10 @@ def _shown_data(sender_id: str, limit: int, connection: Connection) -> list[str]
 
 
 def _waiting(connection: Connection) -> list[dict[str, Any]]:
-    marks = sa.select(EVENTS.c.sender_id, sa.func.max(EVENTS.c.id).label("id")).where(
-        EVENTS.c.type_name == SlotSet.type_name, EVENTS.c.action_name == WANTS_PERSON
-    )
+    # The mark is set by the action server; the question itself counts too, because that server may have been down.
+    marked = sa.and_(EVENTS.c.type_name == SlotSet.type_name, EVENTS.c.action_name == WANTS_PERSON)
+    asked = sa.and_(EVENTS.c.type_name == UserUttered.type_name, EVENTS.c.intent_name == REQUEST_HUMAN)
+    marks = sa.select(EVENTS.c.sender_id, sa.func.max(EVENTS.c.id).label("id")).where(sa.or_(marked, asked))
     newest = marks.group_by(EVENTS.c.sender_id).subquery()
     rows = connection.execute(
         sa.select(EVENTS.c.sender_id, EVENTS.c.timestamp, EVENTS.c.data)
@@ -684,7 +710,7 @@ def _waiting(connection: Connection) -> list[dict[str, Any]]:
             "messages": connection.scalar(of_patient.where(EVENTS.c.sender_id == row.sender_id)),
         }
         for row in rows
-        if json.loads(row.data).get("value") is True
+        if json.loads(row.data).get("value", True) is True
     ]
 
 
@@ -779,8 +805,9 @@ def _storable(value: Any) -> Any:
 
 
 def _reason(error: BaseException) -> str:
-    """Why a call failed, without the statement and its values: those hold what patients wrote."""
+    """Why a call failed, in one line, without the statement and its values: those hold what patients wrote."""
     original = getattr(error, "orig", None) or error
-    if isinstance(error, DataError | IntegrityError):
-        return type(original).__name__
-    return " ".join(str(original).split()) or type(original).__name__
+    lines = str(original).strip().splitlines()
+    # Only of these is it known that their first line is about the connection or the disk.
+    about_the_database = isinstance(error, OperationalError | InterfaceError | OSError) and lines
+    return lines[0] if about_the_database else type(original).__name__

@@ -10,7 +10,7 @@ from addons.understanding.classifier import IntentClassifier
 from addons.understanding.components import VOCABULARY_FOLDER, QuestionClassifier, load_encoder, vocabulary
 from addons.understanding.questions import QuestionReader
 from addons.understanding.rejection import Thresholds, judge
-from addons.understanding.splitter import parts
+from addons.understanding.splitter import sentences
 from addons.understanding.tidy import tidy
 from addons.understanding.triage import triage
 from addons.understanding.vocabulary import read_phrases
@@ -50,11 +50,9 @@ def explain(text: str, classifier: IntentClassifier, thresholds: Thresholds) -> 
     words = vocabulary(read_phrases(VOCABULARY_FOLDER))
     doc = words.read(tidy(text))
     mentions = words.mentions(doc)
-    cut = parts(doc)
-    spans = [(0, len(doc.text), doc.text)]
-    spans += [(part.span.start_char, part.span.end_char, part.span.text) for part in cut if len(cut) > 1]
-    texts = [span for _, _, span in spans]
-    within = [[mention for mention in mentions if start <= mention.start and mention.end <= end] for start, end, _ in spans]
+    pieces = [part for sentence in sentences(doc) for part in sentence.parts if part.text != doc.text]
+    texts = [doc.text, *(part.text for part in pieces)]
+    within = [list(mentions), *(part.mentions(mentions) for part in pieces)]
     vectors = encoder.encode(texts)
     scored = classifier.score(texts, within, vectors)
     lines = [f"read as: {doc.text}"]

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from addons.configuration import ROOT, ConfigurationError, read_yaml
+from addons.model_file import DamagedModel, check_checksum, record_checksum
 from commands.terminal import CommandFailed, run_command, say
 
 MODELS = ROOT / "models"
@@ -69,7 +70,12 @@ def trained_model() -> Path:
     check_readable()
     model = MODELS / f"assistant-{fingerprint()}.tar.gz"
     if model.is_file():
-        return model
+        try:
+            check_checksum(model)
+            return model
+        except DamagedModel as damage:
+            say(f"{damage.args[0].split('. ')[0]}: it is trained anew.")
+            model.unlink()
     say("Training the assistant (about half a minute) ...")
     started = time.monotonic()
     output = io.StringIO()
@@ -93,8 +99,10 @@ def trained_model() -> Path:
         raise CommandFailed(f"Training failed: {problem}") from error
     if result.code != 0 or not model.is_file():
         raise CommandFailed(f"Training failed:\n{output.getvalue().strip()}")
+    record_checksum(model)
     for old in sorted(MODELS.glob("assistant-*.tar.gz"), key=lambda path: path.stat().st_mtime)[:-KEPT_MODELS]:
         old.unlink()
+        old.with_name(f"{old.name}.sha256").unlink(missing_ok=True)
     say(f"Trained in {time.monotonic() - started:.0f} s: {model.relative_to(ROOT)}")
     return model
 

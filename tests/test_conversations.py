@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -42,14 +43,16 @@ def open_store(folder: Path, **settings: Any) -> ConversationStore:
     return ConversationStore(DOMAIN, db=str(folder / "conversations.db"), journal=str(folder / "journal"), **settings)
 
 
-async def turn(store: ConversationStore, text: str, sender: str = PATIENT, slots: dict[str, Any] | None = None) -> Conversation:
+async def turn(
+    store: ConversationStore, text: str, sender: str = PATIENT, slots: dict[str, Any] | None = None, intent: str = "faq_pain"
+) -> Conversation:
     """One turn as Rasa stores it."""
     tracker = await store.retrieve(sender)
     if not tracker.events:
         tracker.update_with_events(
             [ActionExecuted("action_session_start"), SessionStarted(), ActionExecuted("action_listen")], None
         )
-    events = [UserUttered(text, {"name": "faq_pain"}, [], {"intent": {"name": "faq_pain"}, "text": text})]
+    events = [UserUttered(text, {"name": intent}, [], {"intent": {"name": intent}, "text": text})]
     events += [SlotSet(name, value) for name, value in (slots or {}).items()]
     events += [ActionExecuted("utter_faq_pain"), BotUttered(f"about {text}"), ActionExecuted("action_listen")]
     tracker.update_with_events(events, None)
@@ -220,6 +223,16 @@ async def test_conversations_waiting_for_a_person_are_listed_until_answered(stor
     assert await store.waiting() == []
 
 
+async def test_a_conversation_that_asked_for_a_person_waits_although_the_action_server_was_down(store: ConversationStore) -> None:
+    await turn(store, "a person please", intent="request_human")
+    assert [found["conversation"] for found in await store.waiting()] == [PATIENT]
+    await store.answered(PATIENT)
+    await turn(store, "thanks")
+    assert await store.waiting() == []
+    await turn(store, "a person again", intent="request_human")
+    assert len(await store.waiting()) == 1
+
+
 async def test_a_table_of_rasas_own_store_is_taken_over(tmp_path: Path) -> None:
     from rasa.core.tracker_store import SQLTrackerStore
 
@@ -384,3 +397,21 @@ async def test_a_slow_database_holds_up_nobody_else(store: ConversationStore) ->
     await asyncio.sleep(0.01)
     assert time.monotonic() - started < 0.2
     await slow
+
+
+@pytest.mark.usefixtures("_quick")
+async def test_a_full_disk_keeps_turns_in_memory_until_there_is_room(
+    store: ConversationStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await turn(store, "before")
+    largest = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, largest[1]))
+    try:
+        tracker = await turn(store, "during")
+        assert [event.text for event in tracker.events if isinstance(event, UserUttered)] == ["before", "during"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, largest)
+    assert "waiting turns are in memory only" in caplog.text
+    assert store._retrying is not None
+    await store._retrying
+    assert texts(await store.history(PATIENT)) == ["before", "about before", "during", "about during"]

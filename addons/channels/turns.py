@@ -7,7 +7,6 @@ turn when the sender hangs up while it runs.
 import asyncio
 import logging
 import time
-import traceback
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -16,10 +15,10 @@ from weakref import WeakValueDictionary
 
 from rasa.core.agent import Agent
 from rasa.core.channels.channel import OutputChannel, UserMessage
-from rasa.shared.core.trackers import DialogueStateTracker
 
 from addons.clinic import Clinic
 from addons.configuration import ROOT, read_mapping
+from addons.logs import where
 
 TECHNICAL = ROOT / "data" / "safety" / "technical.yml"
 LANGUAGE = "en"
@@ -48,11 +47,8 @@ class Conversations(Protocol):
     async def ready(self) -> bool:
         """Whether the store can be reached."""
 
-    async def retrieve(self, sender_id: str) -> DialogueStateTracker | None:
-        """The conversation as Rasa sees it; None when there is none."""
-
-    async def save(self, tracker: DialogueStateTracker) -> None:
-        """Store what is new in a conversation."""
+    async def record(self, sender_id: str, event: dict[str, Any]) -> None:
+        """Store something about a conversation that is no turn, such as `{"event": "feedback", ...}`."""
 
 
 @dataclass(frozen=True)
@@ -113,17 +109,6 @@ def technical_texts(clinic: Clinic) -> dict[str, str]:
     if clinic.phone:
         texts["apology"] += f"\n{phone}"
     return texts
-
-
-def where(error: BaseException) -> str:
-    """What failed and where, without the error's message: that may hold what a patient wrote.
-
-    Returns:
-        Such as `ValueError at store.py:12 (save)`.
-    """
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {frames[-1].filename}:{frames[-1].lineno} ({frames[-1].name})" if frames else ""
-    return f"{type(error).__name__}{place}"
 
 
 def stored_replies(events: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any] | None, list[Reply]]]:

@@ -21,7 +21,7 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 from addons.configuration import ROOT
 from addons.understanding.classifier import IntentClassifier, Labelled
 from addons.understanding.encoder import SentenceEncoder, encode_remembered
-from addons.understanding.follow_ups import Context, resolve
+from addons.understanding.follow_ups import Context, remembered, resolve
 from addons.understanding.questions import TOPIC, QuestionReader
 from addons.understanding.rejection import Thresholds
 from addons.understanding.tidy import is_shortened, tidy
@@ -282,7 +282,9 @@ def recent_context(tracker: DialogueStateTracker, now: float) -> Context:
     """
     intent: str | None = None
     concern: str | None = None
-    turns = 0
+    # Places of the body named since the concern; one that cannot have it ends it.
+    areas: set[str] = set()
+    turns, settled = 0, False
     for event in reversed(tracker.events):
         if turns >= CONTEXT_TURNS or now - event.timestamp > CONTEXT_SECONDS:
             break
@@ -291,7 +293,9 @@ def recent_context(tracker: DialogueStateTracker, now: float) -> Context:
         if isinstance(event, UserUttered):
             turns += 1
             named = [question.get("concern") for question in event.parse_data.get("questions") or []]
-            concern = concern or next((name for name in named if name), None)
+            if not settled and (latest := next((name for name in named if name), None)):
+                concern, settled = remembered(latest, areas), True
+            areas |= {entity["value"] for entity in event.parse_data.get("entities") or [] if entity["entity"] == "body_area"}
         elif isinstance(event, BotUttered) and intent is None:
             topics, safety = event.metadata.get("topics"), event.metadata.get("safety")
             # A symptom or an emergency is what the talk is about only right after its reply.

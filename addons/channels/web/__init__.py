@@ -12,7 +12,7 @@ from sanic.exceptions import PayloadTooLarge
 from sanic.request import Request
 from sanic.response import HTTPResponse, raw
 
-from addons.channels.turns import technical_texts, where
+from addons.channels.turns import technical_texts
 from addons.channels.web.chat import Chat
 from addons.channels.web.messages import read_json
 from addons.channels.web.pages import DEMO_PAGE, common_headers, data_headers, file_headers, read_files
@@ -21,9 +21,13 @@ from addons.channels.web.sessions import Session, Sessions
 from addons.channels.web.settings import Settings, read_settings
 from addons.channels.web.sockets import LARGEST_PACKET, Sockets
 from addons.channels.web.visitors import Allowance, Visitors
+from addons.logs import where
+from addons.serving import protect
 
 # Of a request's body, in bytes.
 LARGEST_BODY = LARGEST_PACKET
+# A browser hears a refusal only if its body is taken off the line, so as much is taken; beyond that the line is cut.
+_LARGEST_DISCARDED = 1024 * 1024
 _BEARER = "Bearer "
 
 logger = logging.getLogger(__name__)
@@ -78,6 +82,7 @@ class WebChannel(InputChannel):
             on_new_message: Rasa's way in; not used, because it says nothing about what became of a message.
         """
         blueprint = _Blueprint("web", __name__)
+        protect(blueprint)
         methods = ["GET", "POST", "OPTIONS"]
         for path, endpoint in {
             "/config.json": self._get(self._config),
@@ -94,10 +99,14 @@ class WebChannel(InputChannel):
         async def socket(request: Request) -> HTTPResponse:
             return await self._socket(request)
 
+        async def config_module(request: Request) -> HTTPResponse:
+            return await self._config_module(request)
+
         async def file(request: Request, name: str = "") -> HTTPResponse:
             return self._file(request, name)
 
-        blueprint.add_route(socket, "/socket.io", methods=methods, stream=True)
+        blueprint.add_route(socket, "/socket.io/", methods=methods, stream=True, strict_slashes=True)
+        blueprint.add_route(config_module, "/config.js", methods=methods, stream=True)
         blueprint.add_route(file, "/", methods=methods, stream=True, name="demo_page")
         blueprint.add_route(file, "/<name:path>", methods=methods, stream=True, name="file")
         blueprint.middleware("response")(self._add_headers)
@@ -107,6 +116,20 @@ class WebChannel(InputChannel):
 
     async def _config(self, request: Request) -> Answer:
         return 200, self._chat.config()
+
+    async def _config_module(self, request: Request) -> HTTPResponse:
+        """The settings as a script: a website whose policy lets our script in need not let it connect as well."""
+        try:
+            if request.method == "OPTIONS":
+                return _empty()
+            if request.method != "GET":
+                raise Refused("not_found")
+            await self._admit(request, origin_needed=False)
+            headers = {"cross-origin-resource-policy": "cross-origin", "cache-control": "no-cache"}
+            script = f"export default {json.dumps(self._chat.config())};\n"
+            return raw(script.encode(), headers=headers, content_type="text/javascript; charset=utf-8")
+        except Refused as refused:
+            return self._refusal(refused)
 
     async def _open_session(self, request: Request) -> Answer:
         token = _bearer_token(request)
@@ -215,16 +238,18 @@ class WebChannel(InputChannel):
         """
         stream = request.stream
         assert stream is not None, "every route of the channel streams"
-        stream.request_max_size = LARGEST_BODY
+        stream.request_max_size = _LARGEST_DISCARDED
         self._visitors.check_origin(request, origin_needed)
         self._requests.take(self._visitors.address_of(request))
-        body = b""
+        body = bytearray()
         try:
             async for chunk in stream:
-                body += chunk
+                body += chunk[: LARGEST_BODY + 1 - len(body)]
         except PayloadTooLarge:
             raise Refused("too_large") from None
-        request.body = body
+        if len(body) > LARGEST_BODY:
+            raise Refused("too_large")
+        request.body = bytes(body)
 
     def _error(self, refused: Refused) -> dict[str, Any]:
         """A refusal as it is sent."""

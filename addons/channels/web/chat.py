@@ -8,8 +8,9 @@ from typing import Any
 
 from rasa.core.agent import Agent
 
-from addons.channels.turns import Turns, conversation_store, stored_replies, where
+from addons.channels.turns import Turns, conversation_store, stored_replies
 from addons.channels.web.messages import (
+    FEEDBACK,
     LONGEST_TEXT,
     feedback_by_reply,
     read_feedback,
@@ -21,7 +22,7 @@ from addons.channels.web.refusal import Refused
 from addons.channels.web.sessions import Session
 from addons.channels.web.settings import Settings
 from addons.channels.web.visitors import Allowance
-from addons.feedback import Feedback
+from addons.logs import where
 
 BUSY_SECONDS = 3
 # What a patient can scroll back to.
@@ -139,14 +140,10 @@ class Chat:
         self._take(session, address)
         rated = read_feedback(payload)
         conversation, store = session.conversation, conversation_store(agent)
-        async with agent.lock_store.lock(conversation):
-            events = await store.history(conversation, _HISTORY_EVENTS)
-            tracker = await store.retrieve(conversation)
-            said = {reply["id"] for _, replies in stored_replies(events) for reply in replies}
-            if tracker is None or rated.reply not in said:
-                raise Refused("not_found")
-            tracker.update(Feedback(rated.reply, rated.value, rated.reason))
-            await store.save(tracker)
+        events = await store.history(conversation, _HISTORY_EVENTS)
+        if rated.reply not in {reply["id"] for _, replies in stored_replies(events) for reply in replies}:
+            raise Refused("not_found")
+        await store.record(conversation, {"event": FEEDBACK, **asdict(rated)})
         return {"ok": True}
 
     async def erase(self, agent: Agent, session: Session, address: str) -> dict[str, Any]:

@@ -5,14 +5,15 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from addons.channels.turns import LANGUAGE, Reply, readable
 from addons.channels.web.refusal import Refused
-from addons.feedback import Value
 
 LONGEST_TEXT = 1000
+# The type of the event a thumb is stored as, beside the conversation's own events; no rule sees it.
+FEEDBACK = "feedback"
 _LONGEST_REASON = 500
 _LONGEST_PAGE = 200
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -37,10 +38,16 @@ class Asked:
 
 @dataclass(frozen=True)
 class Rated:
-    """Feedback that may be stored."""
+    """Feedback that may be stored.
+
+    Attributes:
+        reply: the reply's id.
+        value: the thumb; None takes an earlier one back.
+        reason: why, in the patient's words.
+    """
 
     reply: str
-    value: Value | None
+    value: Literal["up", "down"] | None
     reason: str | None
 
 
@@ -132,7 +139,7 @@ def feedback_by_reply(events: Iterable[dict[str, Any]]) -> dict[str, str | None]
     Args:
         events: as `Conversations.history` gives them.
     """
-    return {event["reply"]: event["value"] for event in events if event["event"] == "feedback"}
+    return {event["reply"]: event["value"] for event in events if event["event"] == FEEDBACK}
 
 
 def _no_constant(name: str) -> None:

@@ -1,5 +1,6 @@
 """The website's settings: what the operator sets in credentials.yml, what the clinic sets under `website:` in clinic.yml."""
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -256,11 +257,15 @@ def _starters(value: object, path: Path) -> list[str]:
         raise _wrong(path, "starters", "must be a list of at most four topics, such as [cost, pain]")
     titles = []
     for topic in topics:
-        file = TOPICS / f"{topic}.yml"
-        if not isinstance(topic, str) or not re.fullmatch(r"\w+", topic) or not file.is_file():
+        if topic not in _topics():
             raise _wrong(path, "starters", f"has {topic!r}, which is no topic; there are: {', '.join(_topics())}")
-        titles.append(str(read_mapping(file)["responses"][f"utter_faq_{topic}"][0]["metadata"]["title"]))
+        titles.append(_title(topic))
     return titles
+
+
+@functools.cache
+def _title(topic: str) -> str:
+    return str(read_mapping(TOPICS / f"{topic}.yml")["responses"][f"utter_faq_{topic}"][0]["metadata"]["title"])
 
 
 def _topics() -> list[str]:

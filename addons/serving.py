@@ -1,0 +1,96 @@
+"""What holds for every request to the server, whichever channel it is for: its size, its number in the log, and that neither
+versions nor stack traces are told to strangers.
+"""
+
+import logging
+import re
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import rasa.core.actions.action
+from sanic import Blueprint, Sanic, response
+from sanic.request import Request
+from sanic.response import BaseHTTPResponse, HTTPResponse
+
+from addons.channels.turns import conversation_store
+from addons.conversations import ConversationStore
+from addons.logs import REQUEST, keep_private, where
+from addons.model_file import DamagedModel, check_checksum
+
+BODY_LIMIT_BYTES = 64 * 1024
+ACTION_LIMIT_SECONDS = 3
+STORE = f"{ConversationStore.__module__}.{ConversationStore.__qualname__}"
+HEADER = "X-Request-Id"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+
+logger = logging.getLogger(__name__)
+
+
+def protect(blueprint: Blueprint) -> None:
+    """Have the server that a blueprint is attached to protected when it starts; several blueprints may ask for it.
+
+    Args:
+        blueprint: a channel's.
+    """
+    blueprint.listener("before_server_start")(_protect_server)
+    blueprint.listener("after_server_start")(_check)
+
+
+async def _protect_server(app: Sanic, _: Any) -> None:
+    if getattr(app.ctx, "protected", False):
+        return
+    app.ctx.protected = True
+    app.config.REQUEST_MAX_SIZE = BODY_LIMIT_BYTES
+    # Rasa waits five minutes for an action server that hangs, and has no setting for it.
+    rasa.core.actions.action.DEFAULT_REQUEST_TIMEOUT = ACTION_LIMIT_SECONDS
+    app.register_middleware(_receive, "request")
+    app.register_middleware(_answer, "response")
+    app.error_handler.add(Exception, _failed)
+
+
+async def _check(app: Sanic, _: Any) -> None:
+    """Rasa starts without a model, or with a store that forgets, as if nothing were wrong: end loudly instead."""
+    if getattr(app.ctx, "checked", False):
+        return
+    app.ctx.checked = True
+    agent = app.ctx.agent
+    if not agent.is_ready():
+        sys.exit("Stopped. No model could be loaded; the lines above say why. Train (`make train`) and start again.")
+    try:
+        check_checksum(Path(agent.processor.model_path))
+    except DamagedModel as damage:
+        sys.exit(f"Stopped. {damage}")
+    if not isinstance(conversation_store(agent), ConversationStore):
+        sys.exit(f"Stopped. endpoints.yml: `tracker_store` must have `type: {STORE}`; Rasa took a store that forgets everything.")
+    keep_private()
+
+
+async def _receive(request: Request) -> HTTPResponse | None:
+    given = request.headers.get(HEADER, "")
+    request.ctx.number = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    request.ctx.began = time.monotonic()
+    REQUEST.set(request.ctx.number)
+    # Rasa's own page tells its version.
+    return response.text("The assistant is running.") if request.path == "/" and request.method in {"GET", "HEAD"} else None
+
+
+async def _answer(request: Request, answer: BaseHTTPResponse) -> None:
+    # A request that is refused before it is read passes no request middleware.
+    if hasattr(request.ctx, "number"):
+        answer.headers[HEADER] = request.ctx.number
+        milliseconds = round(1000 * (time.monotonic() - request.ctx.began))
+        logger.info("%s answered with %d", request.method, answer.status, extra={"milliseconds": milliseconds})
+
+
+def _failed(request: Request, error: Exception) -> HTTPResponse:
+    """What a stranger is told when a request failed: the status and its plain name."""
+    status = getattr(error, "status_code", 500)
+    if status >= 500:
+        logger.error("A request failed: %s", where(error))
+    code = {404: "not_found", 405: "not_allowed", 413: "too_large", 503: "busy"}.get(
+        status, "bad_request" if status < 500 else "failed"
+    )
+    return response.json({"error": {"code": code}}, status=status, headers=getattr(error, "headers", None))

@@ -1,0 +1,1 @@
+"""Tests against the real database, lock server, action server and assistant, which they start and stop themselves."""

@@ -1,0 +1,124 @@
+"""A start that cannot serve patients ends, says why, and never looks like a working assistant; and what a working one exposes."""
+
+import io
+import json
+import tarfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from addons.model_file import record_checksum
+from addons.serving import BODY_LIMIT_BYTES
+from tests.services.running import Assistant, free_port
+
+SQLITE = {"dialect": "sqlite", "db": "conversations.db"}
+# The table of docs/reliability.md.
+ROUTES = {
+    ("GET", "/"): 200,
+    ("GET", "/webhooks/rest/"): 200,
+    ("POST", "/webhooks/rest/webhook"): 400,
+}
+# What Rasa exposes when its API is on, and guesses.
+CLOSED = (
+    "/status", "/version", "/domain", "/model", "/model/parse", "/model/train", "/conversations/a/tracker",
+    "/conversations/a/messages", "/conversations/a/trigger_intent", "/webhooks/callback/webhook", "/webhooks/socketio/",
+    "/webhooks/rest/webhook/x", "/socket.io/", "/docs", "/.env", "/conversations.db", "/../conversations.db",
+)  # fmt: skip
+
+
+def starts_not(assistant: Assistant) -> str:
+    """Start it; it must end by itself with an error.
+
+    Returns:
+        What it wrote.
+    """
+    assistant.start(wait=False)
+    try:
+        assert assistant.end() == 1
+    finally:
+        assistant.kill()
+    return assistant.written()
+
+
+def sqlite(folder: Path) -> dict[str, Any]:
+    return {**SQLITE, "db": str(folder / "conversations.db"), "journal": str(folder / "journal")}
+
+
+def test_a_database_down_at_start_ends_the_start(model: Path, tmp_path: Path) -> None:
+    store = {"dialect": "postgresql", "url": "127.0.0.1", "port": free_port(), "db": "x", "username": "u", "password": "s3cret"}
+    written = starts_not(Assistant(tmp_path, model, store))
+    assert "cannot be used" in written
+    assert "s3cret" not in written
+
+
+def test_a_misspelled_store_type_ends_the_start(model: Path, tmp_path: Path) -> None:
+    written = starts_not(Assistant(tmp_path, model, {**sqlite(tmp_path), "type": "postgres"}))
+    assert "`tracker_store` must have `type: addons.conversations.ConversationStore`" in written
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut off", "of another version"])
+def test_a_damaged_model_ends_the_start(model: Path, tmp_path: Path, damage: str) -> None:
+    copy = tmp_path / model.name
+    if damage == "cut off":
+        copy.write_bytes(model.read_bytes()[:100_000])
+    elif damage == "of another version":
+        with tarfile.open(copy, "w:gz") as archive, tarfile.open(model) as whole:
+            for member in whole.getmembers():
+                content = whole.extractfile(member)
+                data = content.read() if content else b""
+                if member.name.endswith("metadata.json"):
+                    data = data.replace(b'"rasa_open_source_version": "3.6.21"', b'"rasa_open_source_version": "2.8.12"')
+                    assert b"2.8.12" in data
+                    member.size = len(data)
+                archive.addfile(member, io.BytesIO(data) if content else None)
+    if copy.exists():
+        record_checksum(copy)
+    written = starts_not(Assistant(tmp_path, copy, sqlite(tmp_path)))
+    assert ("does not exist" if damage == "missing" else "Stopped. No model could be loaded") in written
+
+
+@pytest.fixture(scope="module")
+def served(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
+    folder = tmp_path_factory.mktemp("served")
+    assistant = Assistant(folder, model, sqlite(folder))
+    assistant.start()
+    yield assistant
+    assistant.kill()
+
+
+def test_the_server_has_these_routes_and_no_others(served: Assistant) -> None:
+    for (method, path), status in ROUTES.items():
+        assert served.status(path, b"" if method == "POST" else None, method=method)[0] == status
+        for other in {"GET", "POST", "PUT", "PATCH", "DELETE"} - {method}:
+            if (other, path) not in ROUTES:
+                assert served.status(path, method=other)[0] == 405
+    for path in CLOSED:
+        for method in ("GET", "POST", "PUT"):
+            assert served.status(path, b"{}" if method != "GET" else None, method=method)[0] in {400, 404}, path
+
+
+def test_no_answer_and_no_header_tells_a_version(served: Assistant) -> None:
+    for path in ("/", "/nowhere", "/webhooks/rest/", "/webhooks/rest/webhook"):
+        try:
+            with urllib.request.urlopen(served.address(path), timeout=20) as answer:
+                told = str(answer.headers) + answer.read().decode()
+        except urllib.error.HTTPError as error:
+            told = str(error.headers) + error.read().decode()
+        assert not [word for word in ("rasa", "sanic", "python", "3.6", "21.12", "traceback") if word in told.lower()]
+
+
+def test_a_body_over_the_limit_is_refused_wherever_it_is_sent(served: Assistant) -> None:
+    for path in ("/", "/nowhere", "/webhooks/rest/webhook"):
+        status, answer = served.status(path, b"x" * (BODY_LIMIT_BYTES + 1))
+        assert status == 413
+        assert json.loads(answer) == {"error": {"code": "too_large"}}
+
+
+def test_it_listens_on_loopback_only(served: Assistant) -> None:
+    listening = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    addresses = {line.split()[1].split(":")[0] for line in listening if line.split()[1].endswith(f":{served.port:04X}")}
+    assert addresses == {"0100007F"}
