@@ -2,10 +2,11 @@
 # quiet.env: no telemetry, no library noise, loopback only. The container image reads the same file.
 include quiet.env
 export $(shell sed -n 's/=.*//p' quiet.env)
+export TEXT
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-dev run chat train test test-services check evaluate answers figures renderings channels-check thresholds benchmark benchmark-understanding encoder widget check-widget test-browser pictures lock clean \
+.PHONY: help setup setup-dev run chat train test test-services check evaluate explain answers figures renderings channels-check thresholds benchmark benchmark-understanding encoder widget check-widget test-browser pictures lock clean \
   conversations-purge conversations-erase conversations-export conversations-waiting benchmark-conversations soak
 
 help: ## list the commands
@@ -44,6 +45,10 @@ evaluate: setup ## how well messages are understood (DATA=<folder> for your own)
 	@$(PYTHON) -m commands.train
 	@$(PYTHON) -m commands.evaluate $(if $(DATA),--data $(DATA))
 
+explain: setup ## why a message is understood as it is (TEXT="does it hurt")
+	@$(PYTHON) -m commands.train
+	@$(PYTHON) -m commands.explain "$$TEXT"
+
 answers: setup-dev ## one page of every answer, for a clinician to review: results/answers.html
 	@$(PYTHON) -m commands.answers
 
@@ -56,7 +61,7 @@ renderings: setup-dev ## how every reply looks on every messaging platform: resu
 channels-check: setup ## check the messaging credentials without writing to anybody (CREDENTIALS=credentials.production.yml)
 	@$(PYTHON) -m commands.channels_check $(CREDENTIALS)
 
-thresholds: setup ## choose the refusal thresholds on out-of-fold scores and write them to config.yml
+thresholds: setup ## calibrate confidence and choose thresholds on out-of-fold scores, into config.yml
 	@$(PYTHON) -m commands.thresholds
 
 benchmark: benchmark-understanding ## every comparison with the stock Rasa configuration (about half an hour)
