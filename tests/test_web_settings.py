@@ -1,12 +1,15 @@
 """The website's settings: none are needed, and a wrong one is met with a sentence that helps."""
 
+import base64
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from addons.channels.turns import technical_texts
-from addons.channels.web.pages import read_files
+from addons.channels.web import pages
+from addons.channels.web.pages import file_headers, read_files
 from addons.channels.web.refusal import STATUS, Refused
 from addons.channels.web.sessions import Sessions
 from addons.channels.web.settings import contrast, read_settings
@@ -23,6 +26,22 @@ def with_website(folder: Path, lines: str) -> dict[str, Any]:
     indented = "".join(f"  {line}\n" for line in lines.splitlines())
     path.write_text(f'emergency_number: "999"\nwebsite:\n{indented}', encoding="utf-8")
     return {"clinic": str(path)}
+
+
+def test_the_book_of_answers_is_served_when_it_was_written_with_only_its_own_script_and_style(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = tmp_path / "answers.html"
+    monkeypatch.setattr(pages, "ANSWER_BOOK", book)
+    assert b"make answers" in read_files()["answers.html"].content
+    book.write_text("<style>b{}</style><script>1</script>", encoding="utf-8")
+    served = read_files()["answers.html"]
+    assert served.content == book.read_bytes()
+    policy = file_headers("answers.html", served, read_settings(None))["content-security-policy"]
+    digest = base64.b64encode(hashlib.sha256(b"1").digest()).decode()
+    assert f"script-src 'self' 'sha256-{digest}';" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
 
 
 def test_no_setting_is_needed() -> None:

@@ -1,17 +1,21 @@
 """The files of the widget and of the demo page, and the headers that keep their pages to themselves."""
 
+import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from addons.channels.web.settings import Settings
-from addons.configuration import ConfigurationError
+from addons.configuration import ROOT, ConfigurationError
 
 _HERE = Path(__file__).parent
 # Written by hand, and built from widget/.
 FOLDERS = (_HERE / "pages", _HERE / "static")
 DEMO_PAGE = "index.html"
+# What `make answers` wrote last; until then the page of this name says how to write it.
+ANSWER_BOOK = ROOT / "results" / "answers.html"
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -54,9 +58,14 @@ def read_files(folders: tuple[Path, ...] = FOLDERS) -> dict[str, File]:
             if path.suffix not in _TYPES:
                 raise ConfigurationError(path, "everyone can fetch the files of this folder; move what no page needs.")
             content = path.read_bytes()
-            etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-            files[path.relative_to(folder).as_posix()] = File(content, _TYPES[path.suffix], etag)
+            files[path.relative_to(folder).as_posix()] = _file(content, path.suffix)
+    if ANSWER_BOOK.is_file():
+        files[ANSWER_BOOK.name] = _file(ANSWER_BOOK.read_bytes(), ANSWER_BOOK.suffix)
     return files
+
+
+def _file(content: bytes, suffix: str) -> File:
+    return File(content, _TYPES[suffix], f'"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 
 def common_headers(settings: Settings) -> Mapping[str, str]:
@@ -85,14 +94,28 @@ def file_headers(name: str, file: File, settings: Settings) -> Mapping[str, str]
         file: the file.
         settings: the origins are the websites that may show the panel in a frame; nobody may frame the demo page.
     """
-    ancestors = "'none'" if name == DEMO_PAGE else " ".join(["'self'", *settings.origins])
+    ancestors = "'none'" if name in (DEMO_PAGE, ANSWER_BOOK.name) else " ".join(["'self'", *settings.origins])
+    policy = _POLICY.format(ancestors=ancestors)
+    if name == ANSWER_BOOK.name:
+        policy = _with_its_own_parts(policy, file.content.decode("utf-8"))
     return {
-        "content-security-policy": _POLICY.format(ancestors=ancestors),
+        "content-security-policy": policy,
         "cache-control": "no-cache",
         "etag": file.etag,
         # The loader runs in the clinic's page, the panel in a frame of it.
         "cross-origin-resource-policy": "cross-origin",
     }
+
+
+def _with_its_own_parts(policy: str, page: str) -> str:
+    """The policy for a page that carries its style and script in itself: exactly those, by their hashes, and no others."""
+    for directive, tag in (("script-src", "script"), ("style-src", "style")):
+        parts = re.findall(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        hashes = [base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in parts]
+        policy = policy.replace(
+            f"{directive} 'self'", " ".join([f"{directive} 'self'", *(f"'sha256-{each}'" for each in hashes)])
+        )
+    return policy
 
 
 def data_headers() -> Mapping[str, str]:
