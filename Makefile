@@ -5,7 +5,7 @@ export $(shell sed -n 's/=.*//p' quiet.env)
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-dev run chat train test test-services check evaluate answers thresholds benchmark benchmark-understanding encoder lock clean \
+.PHONY: help setup setup-dev run chat train test test-services check evaluate answers figures renderings channels-check thresholds benchmark benchmark-understanding encoder lock clean \
   conversations-purge conversations-erase conversations-export conversations-waiting benchmark-conversations soak
 
 help: ## list the commands
@@ -46,6 +46,15 @@ evaluate: setup ## how well messages are understood (DATA=<folder> for your own)
 
 answers: setup-dev ## one page of every answer, for a clinician to review: results/answers.html
 	@$(PYTHON) -m commands.answers
+
+figures: setup-dev ## words, reading grade and sources of every answer: docs/content-figures.md and docs/quality.md
+	@$(PYTHON) -m commands.figures
+
+renderings: setup-dev ## how every reply looks on every messaging platform: results/renderings/, and tests/golden/ anew
+	@$(PYTHON) -m commands.renderings
+
+channels-check: setup ## check the messaging credentials without writing to anybody (CREDENTIALS=credentials.production.yml)
+	@$(PYTHON) -m commands.channels_check $(CREDENTIALS)
 
 thresholds: setup ## choose the refusal thresholds on out-of-fold scores and write them to config.yml
 	@$(PYTHON) -m commands.thresholds

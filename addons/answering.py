@@ -1,89 +1,73 @@
-"""Every word the assistant says passes here: the curated text, and under each answer how limited the evidence is.
+"""Every word the assistant says passes here: which curated reply fits, given what was asked and where the conversation stands.
 
-Rasa calls this class for every `utter_*` on every channel (`nlg: type:` in endpoints.yml), so this is the one place where the
-caveat, the sources and the date are joined to an answer, in the same message. Wording lives in data/.
+Rasa calls this class for every `utter_*` on every channel (`nlg: type:` in endpoints.yml). What a reply is made of, the
+caveat under every answer included, is put together in addons/composing.py. Wording lives in data/.
 """
 
-from datetime import date
 from typing import Any
 
-from rasa.core.nlg.response import TemplatedNaturalLanguageGenerator
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import BotUttered, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.utils.endpoints import EndpointConfig
 
-from addons.clinic import read_clinic
-from addons.configuration import ROOT, ConfigurationError, read_mapping
+from addons.composing import ANSWER, GRADES, LANGUAGE, OUT_OF_SCOPE, PERSON, TOPIC, AnswerComposer, Draft, Wanted, readable
+from addons.configuration import ROOT
+from addons.dialogue import symptoms
+from addons.dialogue.check import CHECK, summary
+from addons.dialogue.symptoms import SymptomGuide
 
-TOPIC = "faq_"
-ANSWER = "utter_faq_"
-CAVEAT = "utter_evidence_caveat"
-SOURCES = "utter_sources"
-NOT_ANSWERED = "utter_part_not_answered"
-SHORTENED = "utter_shortened"
+__all__ = ["ANSWER", "GRADES", "TOPIC", "CuratedAnswers"]
+
 ASK_SOURCES = "utter_ask_sources"
 SOURCES_OF_ANSWER = "utter_sources_of_answer"
 SOURCE_OF_ANSWER = "utter_source_of_answer"
-COST = "utter_faq_cost"
-# Weakest first: several answers in one message carry the weakest grade, and so does an answer that names none.
-GRADES = ("none", "very_low", "low", "moderate", "good")
 FALLBACK = "utter_fallback"
 FALLBACK_AGAIN = "utter_fallback_again"
 WHICH = "utter_which_topic"
+NO_WORDS = "utter_no_words"
 REJECTED = "utter_reject_answer"
-OUT_OF_SCOPE = "utter_out_of_scope"
 EMERGENCY = "utter_report_emergency"
-PERSON = "utter_request_human"
-# The lines under it for what the clinic has set, each a response that names the setting.
-CONTACT = ("name", "phone", "booking_link", "opening_hours", "languages")
+STILL_URGENT = "utter_still_urgent"
+SYMPTOM = "utter_report_symptom"
+CANDIDACY = "utter_faq_candidacy"
+INVITE_CHECK = "utter_invite_candidacy_check"
+SUMMARY = "utter_check_summary"
+CHECK_QUESTION = "utter_ask_check_"
+RESUMES = "utter_check_resumes"
+IN_SHORT = "utter_in_short"
+ONCE_MORE = "utter_once_more"
+SAME_ANSWER = "utter_same_answer"
+THAT_IS_ALL = "utter_that_is_all"
+# What a message does besides asking (addons/dialogue/acts.py), where that changes what is said.
+AGAIN, SIMPLER, MORE = "again", "simpler", "more"
+MANNERS = {"insult": "utter_insult", "rules": "utter_rules"}
+REFUSALS = {OUT_OF_SCOPE, FALLBACK}
 OFFERED = 3
-# The language every answer is written in.
-LANGUAGE = "en"
-# A quoted part of the message is a reminder of which one is meant, not an echo.
-_LONGEST_QUOTE = 60
-_NO_BRACES = str.maketrans("", "", "{}[]")
+# What Rasa itself puts on a stored reply.
+_OF_THE_EVENT = {"utter_action", "model_id", "assistant_id"}
+# Two topics this near each other, and this far ahead of the rest, are asked about: which of the two.
+_NEAR = 0.6
+_LIKELY = 0.12
+# What is told about a symptom is read from this many messages at most.
+_SYMPTOM_MESSAGES = 5
 
-Draft = dict[str, Any]
-Wanted = list[tuple[str, dict[str, Any]]]
 
-
-class CuratedAnswers(TemplatedNaturalLanguageGenerator):
-    """Rasa's templated responses, plus the caveat, sources and date under every answer."""
+class CuratedAnswers(AnswerComposer):
+    """Chooses what to say for an `utter_*` action."""
 
     def __init__(self, endpoint_config: EndpointConfig, domain: Domain) -> None:
-        """Read the sources and the clinic's settings once.
+        """Read the files named in the `nlg` block of endpoints.yml, and the phrases about symptoms.
 
         Args:
-            endpoint_config: the `nlg` block of endpoints.yml, with `sources` and `clinic`: paths from the project's root.
+            endpoint_config: that block.
             domain: the domain; Rasa hands over the model's responses later.
 
         Raises:
-            ConfigurationError: one of the two files cannot be used.
+            ConfigurationError: a file cannot be used.
         """
-        super().__init__(domain.responses)
-        settings = endpoint_config.kwargs
-        self._sources = read_mapping(ROOT / settings["sources"])
-        self._clinic = read_clinic(ROOT / settings["clinic"])
-        self._placeholders = self._clinic.placeholders()
-
-    @property
-    def responses(self) -> dict[str, list[Draft]]:
-        """The responses of the loaded model."""
-        return self._responses
-
-    @responses.setter
-    def responses(self, responses: dict[str, list[Draft]]) -> None:
-        # An answer without its caveat must be impossible, so a model without one does not load.
-        if any(name.startswith(ANSWER) for name in responses):
-            needed = {CAVEAT, SOURCES} | {f"utter_evidence_{grade}" for grade in GRADES}
-            missing = needed - responses.keys()
-            if missing:
-                raise ConfigurationError(
-                    ROOT / "data/safety/evidence_caveat.yml",
-                    f"{', '.join(sorted(missing))} missing; no answer may be given without. Restore and train again.",
-                )
-        self._responses = responses
+        super().__init__(endpoint_config, domain)
+        self._symptoms = SymptomGuide(ROOT / "data" / "symptoms.yml")
 
     async def generate(
         self, utter_action: str, tracker: DialogueStateTracker, output_channel: str, **kwargs: Any
@@ -103,42 +87,32 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
             None when the response does not exist.
         """
         asked: dict[str, Any] = tracker.latest_message.parse_data if tracker.latest_message else {}
+        of_last = self._about_last_answer(utter_action, asked, tracker, output_channel)
+        if of_last is not None:
+            return of_last
         wanted = self._wanted(utter_action, asked, tracker.current_slot_values())
-        if utter_action == FALLBACK:
-            wanted = [(self._fallback(asked, tracker), wanted[0][1])]
-        if utter_action == ASK_SOURCES and (of_answer := self._sources_of_last_answer(tracker, output_channel)):
-            return of_answer
+        wanted = [(self._fitting(name, named, asked, tracker), named) for name, named in wanted]
+        if utter_action == SUMMARY:
+            return self._summary(tracker, output_channel)
         draft = self._compose(wanted, output_channel, kwargs, bool(asked.get("shortened")))
         if draft is None:
             return None
-        offered = self._offered(utter_action, asked, tracker)
+        offered = self._offered(utter_action, wanted[0][0], asked, tracker)
         if offered:
             draft["offered"] = offered
             draft["buttons"] = self._buttons(offered)
-        if wanted[0][0] == FALLBACK_AGAIN:
+        missed_again = utter_action in REFUSALS and _safety_before(tracker) in {"fallback", "out_of_scope"}
+        if missed_again and wanted[0][0] not in MANNERS.values():
             draft.setdefault("buttons", []).extend(self._buttons([PERSON.removeprefix("utter_")]))
+        if (
+            [name for name, _ in wanted] == [CANDIDACY]
+            and not wanted[0][1].get("condition")
+            and tracker.active_loop_name != CHECK
+        ):
+            self._invite(draft, output_channel)
+        if utter_action.startswith(CHECK_QUESTION) and _interrupted(tracker, asked):
+            self._put_before(draft, RESUMES, output_channel)
         return draft
-
-    def generate_from_slots(
-        self, utter_action: str, filled_slots: dict[str, Any], output_channel: str, **kwargs: Any
-    ) -> Draft | None:
-        """Rasa's own filling of a response, with the clinic's settings as further placeholders."""
-        draft: Draft | None = super().generate_from_slots(
-            utter_action, filled_slots, output_channel, **{**self._placeholders, **kwargs}
-        )
-        return draft
-
-    def _random_response_for(self, utter_action: str, output_channel: str, filled_slots: dict[str, Any]) -> Draft | None:
-        """The first variation that fits: the file's order decides, never chance.
-
-        Where only the default fits and no country was named, the variation for the clinic's own country counts.
-        """
-        clinics = {**filled_slots, "country": filled_slots.get("country") or self._clinic.country}
-        variations = [v for v in self.responses.get(utter_action, []) if v.get("channel") in (None, output_channel)]
-        found = next((variation for variation in variations if _fits(variation, filled_slots)), None)
-        if found and not found.get("condition"):
-            return next(variation for variation in variations if _fits(variation, clinics))
-        return found
 
     def _wanted(self, utter_action: str, asked: dict[str, Any], slots: dict[str, Any]) -> Wanted:
         """The replies wanted, as (response, what was named with the question).
@@ -152,105 +126,37 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
             return [(utter_action, slots)]
         return [(utter_action, mine[0])] if utter_action in {EMERGENCY, FALLBACK} else questions
 
-    def _compose(self, wanted: Wanted, output_channel: str, kwargs: dict[str, Any], shortened: bool) -> Draft | None:
-        """One message: the replies in the order asked, then, under any answer, the caveat and the sources, once.
-
-        Args:
-            wanted: the replies, as `_wanted` gives them.
-            output_channel: the channel's name.
-            kwargs: further placeholder values.
-            shortened: whether the end of the patient's message was not read, which the reply then says.
-        """
-        drafts = [
-            (name, named, draft)
-            for name, named in wanted
-            if (draft := self._part(name, named, len(wanted) > 1, output_channel, kwargs)) is not None
-        ]
-        if not drafts:
-            return None
-        facts = [draft.get("metadata") or {} for _, _, draft in drafts]
-        lines = [
-            f"{fact['title']}\n{draft['text']}" if len(drafts) > 1 and fact.get("title") else str(draft["text"])
-            for (_, _, draft), fact in zip(drafts, facts)
-        ]
-        message = {key: value for key, value in drafts[0][2].items() if key not in {"metadata", "condition"}}
-        message["language"] = LANGUAGE
-        safety = next((fact["safety"] for fact in facts if fact.get("safety")), None)
-        if safety and not (len(drafts) > 1 and safety == "out_of_scope"):
-            message["safety"] = safety
-        sources = list(dict.fromkeys(source for fact in facts for source in fact.get("sources") or []))
-        reviewed = min((str(fact["reviewed"]) for fact in facts if fact.get("reviewed")), default=None)
-        if sources:
-            message["sources"] = sources
-        if reviewed:
-            message["reviewed"] = reviewed
-        under: list[str] = []
-        answers = [(name, named, fact) for (name, named, _), fact in zip(drafts, facts) if name.startswith(ANSWER)]
-        if answers:
-            concern = next((named["concern"] for _, named, _ in answers if named.get("concern")), None)
-            treatment = next((named["treatment"] for _, named, _ in answers if named.get("treatment")), None)
-            grade = min((_grade(fact) for _, _, fact in answers), key=GRADES.index)
-            caveat = " ".join(
-                self._text(name, {"concern": concern, "treatment": treatment}, output_channel)
-                for name in (f"utter_evidence_{grade}", CAVEAT)
-            )
-            message.update(
-                topics=[name.removeprefix(ANSWER) for name, _, _ in answers],
-                concern=concern,
-                evidence=grade,
-                sources=sources,
-                reviewed=reviewed,
-                caveat=caveat,
-            )
-            under.append(caveat)
-            if sources and reviewed:
-                message["source_links"] = [self._source_link(source) for source in sources]
-                labels = " · ".join(link["label"] for link in message["source_links"])
-                message["sources_line"] = self._text(SOURCES, {}, output_channel, sources=labels, reviewed=_readable(reviewed))
-                under.append(message["sources_line"])
-        if any(name == PERSON for name, _, _ in drafts):
-            lines += [
-                self._text(f"utter_clinic_{setting}", {}, output_channel)
-                for setting in CONTACT
-                if self._placeholders[f"clinic_{setting}"]
-            ]
-        if len(drafts) == 1 and facts[0].get("offers"):
-            message["offered"] = [f"{TOPIC}{topic}" for topic in facts[0]["offers"]]
-            message["buttons"] = self._buttons(message["offered"])
-        if safety == "emergency":
-            message["call"] = self._clinic.calls()
-        elif shortened:
-            lines.append(self._text(SHORTENED, {}, output_channel))
-        message["body"] = "\n".join(lines)
-        message["text"] = "\n".join([message["body"], *under])
-        return message
-
-    def _part(
-        self, name: str, named: dict[str, Any], one_of_several: bool, output_channel: str, kwargs: dict[str, Any]
-    ) -> Draft | None:
-        """One reply of a message; a part that is not ours is named as not answered, the rest goes on."""
-        if one_of_several and name == OUT_OF_SCOPE:
-            quote = str(named.get("text") or "").translate(_NO_BRACES)[:_LONGEST_QUOTE]
-            return self.generate_from_slots(NOT_ANSWERED, named, output_channel, part=quote)
-        draft = self.generate_from_slots(name, named, output_channel, **kwargs)
-        prices = self._clinic.prices_for(named.get("concern"))
-        if draft is not None and name == COST and prices:
-            listed = [
-                self._text("utter_clinic_price", named, output_channel, what=price.what, price=price.amount) for price in prices
-            ]
-            intro, after = (self._text(f"utter_clinic_prices_{place}", named, output_channel) for place in ("intro", "after"))
-            draft["text"] = "\n".join([intro, *listed, after, str(draft["text"])])
-        return draft
+    def _fitting(self, name: str, named: dict[str, Any], asked: dict[str, Any], tracker: DialogueStateTracker) -> str:
+        """The reply that fits best where the conversation stands, of those that may be said for one response."""
+        if name == FALLBACK:
+            return self._fallback(asked, tracker)
+        if name == OUT_OF_SCOPE and len(asked.get("questions") or []) == 1:
+            return MANNERS.get(str(asked.get("act")), name)
+        if name == EMERGENCY and not named.get("red_flag") and _safety_before(tracker) == "emergency":
+            return STILL_URGENT
+        if name == SYMPTOM and asked and not named.get("condition"):
+            return self._symptom(tracker)
+        return name
 
     def _fallback(self, asked: dict[str, Any], tracker: DialogueStateTracker) -> str:
-        """Which of the three unsure replies fits: one of these few, nothing near, or nothing near again."""
-        if any(question.get("unsure") for question in asked.get("questions") or []):
+        """Which of the unsure replies fits: no words at all, one of these few, nothing near, or nothing near again."""
+        if "text" in asked and not any(character.isalpha() for character in str(asked["text"])):
+            return NO_WORDS
+        manners = MANNERS.get(str(asked.get("act")))
+        if manners:
+            return manners
+        if any(question.get("unsure") for question in asked.get("questions") or []) or _two_near(asked):
             return WHICH
-        said_before = next((event for event in reversed(tracker.events) if isinstance(event, BotUttered)), None)
-        missed_before = said_before is not None and said_before.metadata.get("safety") == "fallback"
-        return FALLBACK_AGAIN if missed_before else FALLBACK
+        return FALLBACK_AGAIN if _safety_before(tracker) in {"fallback", "out_of_scope"} else FALLBACK
 
-    def _offered(self, utter_action: str, asked: dict[str, Any], tracker: DialogueStateTracker) -> list[str]:
+    def _symptom(self, tracker: DialogueStateTracker) -> str:
+        """The advice that fits how a symptom changes, or the one question that finds it out."""
+        texts = _told_of_symptom(tracker)
+        asked_before = _safety_before(tracker) == "symptom"
+        level = self._symptoms.level(texts, asked_before) if any(texts) else symptoms.TABLE
+        return SYMPTOM if level == symptoms.TABLE else f"utter_symptom_{level}"
+
+    def _offered(self, utter_action: str, said: str, asked: dict[str, Any], tracker: DialogueStateTracker) -> list[str]:
         """The topics to offer as questions to tap, nearest first.
 
         After a refusal those nearest to the message; after "that is wrong" those next nearest to the message before; after
@@ -264,24 +170,70 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
             earlier = [event for event in tracker.events if isinstance(event, UserUttered)][:-1]
             asked = next((event.parse_data for event in reversed(earlier) if _asked_a_topic(event.parse_data)), {})
             answered = {question["intent"] for question in asked.get("questions") or []}
-        elif utter_action not in {FALLBACK, OUT_OF_SCOPE} or len(questions) > 1:
+        elif utter_action not in REFUSALS or len(questions) > 1 or said in {*MANNERS.values(), NO_WORDS}:
             return []
         nearest = [entry["name"] for entry in asked.get("intent_ranking") or []]
         return [
             intent
             for intent in nearest
             if intent.startswith(TOPIC) and intent not in answered and f"utter_{intent}" in self.responses
-        ][:OFFERED]
+        ][: 2 if said == WHICH else OFFERED]
 
-    def _sources_of_last_answer(self, tracker: DialogueStateTracker, output_channel: str) -> Draft | None:
-        """Every source of the last answer with how strong its kind is; None before the first answer."""
-        last = next(
-            (event for event in reversed(tracker.events) if isinstance(event, BotUttered) and event.metadata.get("topics")), None
-        )
-        if last is None or not last.metadata.get("sources"):
+    def _invite(self, draft: Draft, output_channel: str) -> None:
+        """Offer the candidacy check under an answer: a line that says how, and a button that says the same."""
+        invitation = self.generate_from_slots(INVITE_CHECK, {}, output_channel)
+        if invitation is not None:
+            _lay_under(draft, [str(invitation["text"])])
+            draft["invites"] = CHECK
+            draft["buttons"] = [*(draft.get("buttons") or []), *(invitation.get("buttons") or [])]
+
+    def _summary(self, tracker: DialogueStateTracker, output_channel: str) -> Draft | None:
+        """The candidacy check's list of what to raise with a clinician, under it the caveat of the candidacy answer."""
+        lines = [self._text(name, {}, output_channel) for name in summary(tracker.current_slot_values())]
+        draft = self._compose([(SUMMARY, tracker.current_slot_values())], output_channel, {})
+        if draft is not None:
+            _lay_under(draft, lines)
+        return draft
+
+    def _about_last_answer(
+        self, utter_action: str, asked: dict[str, Any], tracker: DialogueStateTracker, output_channel: str
+    ) -> Draft | None:
+        """What was wanted of the last answer: once more, its shortest form, or its sources; None when nothing was."""
+        act = asked.get("act")
+        last = _last_answer(tracker)
+        if last is None:
             return None
-        ids = last.metadata["sources"]
-        lines = [self._text(SOURCES_OF_ANSWER, {}, output_channel, reviewed=_readable(last.metadata["reviewed"]))]
+        if utter_action == ASK_SOURCES or act == MORE:
+            of_last = self._sources_of(last, output_channel)
+            if of_last is not None and act == MORE:
+                self._put_before(of_last, THAT_IS_ALL, output_channel)
+                others = self.responses[THAT_IS_ALL][0]["metadata"]["offers"]
+                of_last["offered"] = [f"{TOPIC}{topic}" for topic in others if topic not in last.metadata["topics"]][:OFFERED]
+                of_last["buttons"] = self._buttons(of_last["offered"])
+            return of_last
+        if act == SIMPLER:
+            questions = [
+                question for question in _message_before(tracker, last).get("questions") or [] if _can_be_short(question)
+            ]
+            wanted: Wanted = [(f"utter_{question['intent']}", question) for question in questions]
+            in_short = self._compose(wanted, output_channel, {}, short=True) if wanted else None
+            if in_short is not None:
+                in_short["form"] = SIMPLER
+                self._put_before(in_short, IN_SHORT, output_channel)
+                return in_short
+        if act in {AGAIN, SIMPLER}:
+            once_more: Draft = {key: value for key, value in last.metadata.items() if key not in _OF_THE_EVENT}
+            once_more |= {key: value for key, value in last.data.items() if value} | {"text": last.text, "form": AGAIN}
+            self._put_before(once_more, ONCE_MORE, output_channel)
+            return once_more
+        return None
+
+    def _sources_of(self, answer: BotUttered, output_channel: str) -> Draft | None:
+        """Every source of an answer with how strong its kind is; None for an answer without."""
+        if not answer.metadata.get("sources"):
+            return None
+        ids = answer.metadata["sources"]
+        lines = [self._text(SOURCES_OF_ANSWER, {}, output_channel, reviewed=readable(answer.metadata["reviewed"]))]
         for source in ids:
             entry = self._sources.get(source) or {}
             strength = self._text(f"utter_source_kind_{str(entry.get('kind')).replace(' ', '_')}", {}, output_channel)
@@ -294,47 +246,84 @@ class CuratedAnswers(TemplatedNaturalLanguageGenerator):
         text = "\n".join(lines)
         return {"text": text, "body": text, "language": LANGUAGE, "source_links": [self._source_link(source) for source in ids]}
 
-    def _buttons(self, intents: list[str]) -> list[dict[str, str]]:
-        """Questions to tap. A payload is the question itself, so that tapping says what typing would, on every channel."""
-        facts = [(self.responses.get(f"utter_{intent}") or [{}])[0].get("metadata") or {} for intent in intents]
-        return [
-            {"title": fact["title"], "payload": fact["title"], "short_title": fact["short_title"]}
-            for fact in facts
-            if fact.get("title") and fact.get("short_title")
-        ]
-
-    def _text(self, name: str, named: dict[str, Any], output_channel: str, **placeholders: str) -> str:
-        """The text of a response that must exist.
-
-        Raises:
-            KeyError: it does not; Rasa then sends nothing, which is better than an answer without its caveat.
-        """
-        draft = self.generate_from_slots(name, named, output_channel, **placeholders)
-        if draft is None:
-            raise KeyError(name)
-        return str(draft["text"])
-
-    def _source_link(self, source: str) -> dict[str, str]:
-        """A source as a reader meets it: `id`, `label`, `kind`, and `url` where there is one."""
-        entry = self._sources.get(source) or {}
-        link = {"id": source, "label": str(entry.get("label") or source), "kind": str(entry.get("kind") or "other")}
-        return link | ({"url": str(entry["url"])} if entry.get("url") else {})
+    def _put_before(self, draft: Draft, name: str, output_channel: str) -> None:
+        """Begin a message with a line of its own."""
+        line = self._text(name, {}, output_channel)
+        for part in ("body", "text"):
+            if not str(draft[part]).startswith(line):
+                draft[part] = f"{line}\n{draft[part]}"
 
 
-def _fits(variation: Draft, named: dict[str, Any]) -> bool:
-    return all(named.get(condition["name"]) == condition["value"] for condition in variation.get("condition") or [])
+def _lay_under(draft: Draft, lines: list[str]) -> None:
+    """Put lines at the end of a message's body, before the caveat."""
+    under = str(draft["text"])[len(str(draft["body"])) :]
+    draft["body"] = "\n".join([str(draft["body"]), *lines])
+    draft["text"] = f"{draft['body']}{under}"
+
+
+def _last_reply(tracker: DialogueStateTracker) -> BotUttered | None:
+    """The last thing said before the present message."""
+    events = list(tracker.events)
+    present = max((index for index, event in enumerate(events) if isinstance(event, UserUttered)), default=len(events))
+    return next((event for event in reversed(events[:present]) if isinstance(event, BotUttered)), None)
+
+
+def _said_before(draft: Draft, tracker: DialogueStateTracker) -> bool:
+    """Whether the answer is word for word the last one given."""
+    last = _last_answer(tracker)
+    return last is not None and str(last.text or "").endswith(str(draft["text"]))
+
+
+def _told_of_symptom(tracker: DialogueStateTracker) -> list[str]:
+    """What was written about the symptom, oldest first: the present message, and those before whose reply was about one."""
+    texts: list[str] = []
+    for event in reversed(tracker.events):
+        if isinstance(event, BotUttered) and event.metadata.get("safety") != "symptom":
+            break
+        if isinstance(event, UserUttered):
+            texts.insert(0, str(event.text or ""))
+        if len(texts) == _SYMPTOM_MESSAGES:
+            break
+    return texts
+
+
+def _safety_before(tracker: DialogueStateTracker) -> str | None:
+    before = _last_reply(tracker)
+    return before.metadata.get("safety") if before is not None else None
+
+
+def _last_answer(tracker: DialogueStateTracker) -> BotUttered | None:
+    """The last answer as it was first given; "once more" and "in short" are forms of it."""
+    said = (event for event in reversed(tracker.events) if isinstance(event, BotUttered))
+    return next((event for event in said if event.metadata.get("topics") and not event.metadata.get("form")), None)
+
+
+def _can_be_short(question: dict[str, Any]) -> bool:
+    """Whether a question's answer has a shortest form; a sum is short as it is."""
+    return str(question["intent"]).startswith(TOPIC) and not question.get("sessions")
+
+
+def _message_before(tracker: DialogueStateTracker, reply: BotUttered) -> dict[str, Any]:
+    """What was understood of the message that a reply answered."""
+    events = list(tracker.events)
+    before = events[: events.index(reply)]
+    asking = next((event for event in reversed(before) if isinstance(event, UserUttered)), None)
+    return asking.parse_data if asking is not None else {}
+
+
+def _interrupted(tracker: DialogueStateTracker, asked: dict[str, Any]) -> bool:
+    """Whether the check goes on after something else was asked in between."""
+    return tracker.active_loop_name == CHECK and asked.get("act") not in {"check_answer", "start_check"}
+
+
+def _two_near(asked: dict[str, Any]) -> bool:
+    """Whether two topics are about equally likely, and likelier than anything else."""
+    ranking = [entry for entry in asked.get("intent_ranking") or [] if entry["name"] != "nlu_fallback"]
+    if len(ranking) < 2 or not all(str(entry["name"]).startswith(TOPIC) for entry in ranking[:2]):
+        return False
+    first, second = (float(entry.get("confidence") or 0.0) for entry in ranking[:2])
+    return second >= _LIKELY and second >= _NEAR * first
 
 
 def _asked_a_topic(parse_data: dict[str, Any]) -> bool:
     return any(question["intent"].startswith(TOPIC) for question in parse_data.get("questions") or [])
-
-
-def _grade(fact: dict[str, Any]) -> str:
-    """The evidence grade of an answer; one that is missing or misspelled counts as the weakest."""
-    grade = str(fact.get("evidence"))
-    return grade if grade in GRADES else GRADES[0]
-
-
-def _readable(reviewed: str) -> str:
-    day = date.fromisoformat(reviewed)
-    return f"{day.day} {day:%B %Y}"

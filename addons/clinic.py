@@ -55,6 +55,8 @@ class Clinic:
     opening_hours: str = ""
     languages: tuple[str, ...] = ()
     prices: tuple[Price, ...] = field(default=())
+    # Checked by the website's channel, whose settings they are.
+    website: dict[str, Any] = field(default_factory=dict)
 
     def placeholders(self) -> dict[str, str]:
         """The values responses may name in braces: `{emergency_number}` and one `{clinic_<field>}` for each other setting."""
@@ -91,6 +93,10 @@ def read_clinic(path: Path) -> Clinic:
             values[name] = _languages(path, value)
         elif name == "prices":
             values[name] = _prices(path, value)
+        elif name == "website":
+            if not isinstance(value, dict):
+                raise ConfigurationError(path, "`website` must hold indented `name: value` lines.")
+            values[name] = value
         else:
             values[name] = _text(path, name, value)
     clinic = Clinic(**values)

@@ -15,9 +15,11 @@ from sanic import Blueprint, Sanic, response
 from sanic.request import Request
 from sanic.response import BaseHTTPResponse, HTTPResponse
 
-from addons.channels.turns import conversation_store
+from addons.channels.turns import conversation_store, technical_texts, where
+from addons.clinic import read_clinic
+from addons.configuration import ROOT
 from addons.conversations import ConversationStore
-from addons.logs import REQUEST, keep_private, where
+from addons.logs import REQUEST, keep_private
 from addons.model_file import DamagedModel, check_checksum
 
 BODY_LIMIT_BYTES = 64 * 1024
@@ -25,6 +27,7 @@ ACTION_LIMIT_SECONDS = 3
 STORE = f"{ConversationStore.__module__}.{ConversationStore.__qualname__}"
 HEADER = "X-Request-Id"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+_CODES = {404: "not_found", 413: "too_large", 503: "busy"}
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +43,9 @@ def protect(blueprint: Blueprint) -> None:
 
 
 async def _protect_server(app: Sanic, _: Any) -> None:
-    if getattr(app.ctx, "protected", False):
+    if not _is_rasas(app) or hasattr(app.ctx, "technical_texts"):
         return
-    app.ctx.protected = True
+    app.ctx.technical_texts = technical_texts(read_clinic(ROOT / "clinic.yml"))
     app.config.REQUEST_MAX_SIZE = BODY_LIMIT_BYTES
     # Rasa waits five minutes for an action server that hangs, and has no setting for it.
     rasa.core.actions.action.DEFAULT_REQUEST_TIMEOUT = ACTION_LIMIT_SECONDS
@@ -53,7 +56,7 @@ async def _protect_server(app: Sanic, _: Any) -> None:
 
 async def _check(app: Sanic, _: Any) -> None:
     """Rasa starts without a model, or with a store that forgets, as if nothing were wrong: end loudly instead."""
-    if getattr(app.ctx, "checked", False):
+    if not _is_rasas(app) or hasattr(app.ctx, "checked"):
         return
     app.ctx.checked = True
     agent = app.ctx.agent
@@ -66,6 +69,11 @@ async def _check(app: Sanic, _: Any) -> None:
     if not isinstance(conversation_store(agent), ConversationStore):
         sys.exit(f"Stopped. endpoints.yml: `tracker_store` must have `type: {STORE}`; Rasa took a store that forgets everything.")
     keep_private()
+
+
+def _is_rasas(app: Sanic) -> bool:
+    """Whether this is the server Rasa makes; a channel may also be served alone, without an assistant behind it."""
+    return str(app.name).startswith("rasa")
 
 
 async def _receive(request: Request) -> HTTPResponse | None:
@@ -90,7 +98,6 @@ def _failed(request: Request, error: Exception) -> HTTPResponse:
     status = getattr(error, "status_code", 500)
     if status >= 500:
         logger.error("A request failed: %s", where(error))
-    code = {404: "not_found", 405: "not_allowed", 413: "too_large", 503: "busy"}.get(
-        status, "bad_request" if status < 500 else "failed"
-    )
-    return response.json({"error": {"code": code}}, status=status, headers=getattr(error, "headers", None))
+    code = _CODES.get(status, "bad_request" if status < 500 else "failed")
+    message = request.app.ctx.technical_texts[code]
+    return response.json({"error": {"code": code, "message": message}}, status=status, headers=getattr(error, "headers", None))

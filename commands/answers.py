@@ -10,15 +10,17 @@ from datetime import date
 from html import escape
 from typing import Any
 
+from markdown_it import MarkdownIt
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.utils.endpoints import EndpointConfig
 
-from addons.answering import GRADES, TOPIC, CuratedAnswers
+from addons.answering import CuratedAnswers
 from addons.clinic import read_clinic
+from addons.composing import COMPUTED, GRADES, TOPIC
 from addons.configuration import ROOT, read_mapping
-from commands.content import Variation, data_files, responses
+from commands.content import EVIDENCE, SECTION_HEADING, Note, Variation, data_files, note, responses
 from commands.reading import reading_grade, word_count
 from commands.terminal import CommandFailed, run_command, say
 
@@ -50,6 +52,15 @@ CHAPTERS = {
     "conversation": (
         "Conversation",
         "What is said around the questions; and the lines for the settings of a clinic, put under “Can I talk to a person?”.",
+    ),
+    "dialogue": (
+        "In the course of a conversation",
+        "The check before a talk with a clinician, sums, advice on symptoms by how they change, erasing, and the last answer "
+        "once more.",
+    ),
+    "channels": (
+        "Channels",
+        "What a channel says by itself, such as the greeting of the chat on a website.",
     ),
 }
 
@@ -119,6 +130,18 @@ _TITLES = {
     "utter_thank": "The patient says thanks",
     "utter_bot_challenge": "Are you a person?",
     "utter_reject_answer": "The patient says the answer is wrong",
+    "utter_check_intro": "Before the first question of the check",
+    "utter_check_summary": "What the check ends in",
+    "utter_estimate": "A sum for a number of visits",
+    "utter_erase_confirm": "Before a conversation is erased",
+    "utter_symptom_ask": "A symptom: the one question",
+    "utter_symptom_today": "A symptom to be seen today",
+    "utter_symptom_days": "A symptom to be seen within days",
+    "utter_symptom_watch": "A symptom to be watched",
+    "utter_still_urgent": "After an emergency reply, a message about nothing else",
+    "utter_insult": "The patient swears at the assistant",
+    "utter_rules": "The patient wants the rules changed",
+    "utter_no_words": "A message without words",
 }
 _CHECKED = "Every answer was checked against its sources on the day it names."
 _HOW_TO_READ = (
@@ -128,6 +151,8 @@ _HOW_TO_READ = (
     "what the patient names in the question or has named before.",
     "An answer with no concern in its condition is shown with the general evidence line. When the patient also names a concern, "
     "such as hair loss, the line for that concern stands there instead.",
+    "Under an answer, each claim is listed with the sections of the evidence where it stands. The evidence is the last chapter: "
+    "there the source and the people studied are named.",
     "The reading grade is the years of US school a reader needs; answers must stay at 8 or lower. The evidence grade says how "
     "well a claim of benefit is proven:",
 )
@@ -182,7 +207,12 @@ dd{margin:0;font-weight:600}
 .grades{display:block}
 .grades dt{flex:none}
 .grades dd{font-weight:400}
-.sources{font-size:.9375rem}
+.sources,.notes{font-size:.9375rem}
+.scroll{overflow-x:auto}
+table{border-collapse:collapse;margin:.6rem 0;font-size:.9375rem}
+th,td{border:1px solid var(--line);padding:.25rem .5rem;text-align:left;vertical-align:top;min-width:6rem}
+#evidence h3{margin-top:2rem}
+#evidence h4{margin-top:1.2rem}
 [hidden]{display:none!important}
 footer{margin-top:3rem;border-top:1px solid var(--line);color:var(--soft)}
 @media (min-width:60rem){
@@ -201,7 +231,8 @@ nav{position:static;max-height:none;overflow:visible}
 nav ul ul{columns:2}
 blockquote{border:1px solid #666}
 .sources a::after{content:" <" attr(href) ">"}
-.sources li,dl,.index{break-inside:avoid}
+.sources li,.notes li,dl,.index,tr{break-inside:avoid}
+.scroll{overflow:visible}
 }
 """
 # Hides what does not hold every word typed; folds the contents where they would fill a phone's screen.
@@ -230,10 +261,10 @@ _SCRIPT = """
     document.querySelectorAll(".reply").forEach(function (reply) { reply.hidden = !shown.has(reply.id); });
     document.querySelectorAll("[data-reply]").forEach(function (item) { item.hidden = !shown.has(item.dataset.reply); });
     document.querySelectorAll("main > section").forEach(function (section) {
-      section.hidden = words.length > 0 && !section.querySelector("article:not([hidden])");
+      section.hidden = section.id !== "evidence" && words.length > 0 && !section.querySelector("article:not([hidden])");
     });
     document.querySelectorAll("#list > ul > li").forEach(function (chapter) {
-      chapter.hidden = !chapter.querySelector("[data-reply]:not([hidden])");
+      chapter.hidden = chapter.querySelector("ul") && !chapter.querySelector("[data-reply]:not([hidden])");
     });
     found.textContent = words.length ? count + " of " + all.length + " shown" : "";
   }
@@ -285,6 +316,7 @@ class Said:
     reviewed: str
     words: int
     grade: float | None
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -378,6 +410,7 @@ async def variations_said(
                 reviewed=message.get("reviewed") or "",
                 words=words,
                 grade=reading_grade(variation["text"]) if words >= MEASURABLE else None,
+                notes=tuple(note(entry) for entry in (variation.get("metadata") or {}).get("checked", [])),
             )
         )
     return tuple(said)
@@ -388,7 +421,7 @@ async def make_book(speaker: CuratedAnswers) -> list[Chapter]:
     sources = read_mapping(ROOT / "data" / "sources.yml")
     settings = read_clinic(ROOT / "clinic.yml").placeholders()
     placeholders = {name: value or f"[{name}]" for name, value in settings.items()}
-    placeholders |= {"sources": "[sources]", "reviewed": "[date]", "part": "[what the patient wrote]"}
+    placeholders |= {name: f"[{name}]" for name in COMPUTED}
     order = {intent: place for place, intent in enumerate(read_mapping(ROOT / "domain.yml")["intents"])}
     files = sorted(data_files(), key=lambda path: order.get(f"{TOPIC}{path.stem}", order.get(path.stem, len(order))))
     chapters = []
@@ -414,8 +447,14 @@ def title_of(name: str, variations: list[Variation]) -> str:
     return _plain(name.removeprefix("utter_")).capitalize()
 
 
-def as_html(chapters: list[Chapter], today: date) -> str:
-    """The book as one page that needs nothing else: no request leaves it, and it works without its script."""
+def as_html(chapters: list[Chapter], today: date, evidence: str) -> str:
+    """The book as one page that needs nothing else: no request leaves it, and it works without its script.
+
+    Args:
+        chapters: the replies.
+        today: the day the book is made.
+        evidence: docs/evidence.md, which becomes the last chapter; the notes of the answers lead there.
+    """
     contents = "".join(
         f"<li>{_e(chapter.title)}<ul>"
         + "".join(
@@ -425,6 +464,7 @@ def as_html(chapters: list[Chapter], today: date) -> str:
         + "</ul></li>"
         for chapter in chapters
     )
+    contents += '<li><a href="#evidence">The evidence</a></li>'
     grades = "".join(f"<div><dt>{_plain(grade)}</dt><dd>{_e(GRADE_MEANINGS[grade])}</dd></div>" for grade in reversed(GRADES))
     body = "".join(
         f"<section><h2>{_e(chapter.title)}</h2><p>{_e(chapter.about)}</p>{''.join(map(_reply_html, chapter.replies))}</section>"
@@ -462,12 +502,29 @@ def as_html(chapters: list[Chapter], today: date) -> str:
 <dl class="grades">{grades}</dl>
 </section>
 {body}
+<section id="evidence"><h2>The evidence</h2>{evidence_html(evidence)}</section>
 </main>
 <footer><p>{_e(_FOOTER)}</p></footer>
 <script>{_SCRIPT}</script>
 </body>
 </html>
 """
+
+
+def evidence_html(evidence: str) -> str:
+    """The evidence as part of the book: headings two levels down, sections that can be linked to, tables that scroll."""
+    markdown = MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}).enable("table")
+    tokens = markdown.parse(evidence)
+    # The book has its own title.
+    start = next((place for place, token in enumerate(tokens) if token.type == "heading_close" and token.tag == "h1"), -1) + 1
+    for token, after in zip(tokens, [*tokens[1:], tokens[0]] if tokens else []):
+        if token.type not in {"heading_open", "heading_close"}:
+            continue
+        token.tag = f"h{int(token.tag[1]) + 1}"
+        if token.type == "heading_open" and (number := SECTION_HEADING.match(after.content)):
+            token.attrSet("id", _evidence_anchor(number[1]))
+    made = str(markdown.renderer.render(tokens[start:], markdown.options, {}))
+    return made.replace("<table>", '<div class="scroll" tabindex="0"><table>').replace("</table>", "</table></div>")
 
 
 def as_markdown(chapters: list[Chapter], today: date) -> str:
@@ -494,6 +551,7 @@ def as_markdown(chapters: list[Chapter], today: date) -> str:
                     f"{_m(source.citation)} ({_m(_kind(source))})"
                     for source in said.sources
                 ]
+                lines += [f"- {_m(', '.join(each.sections))}: {_m(each.claim)}" for each in said.notes]
     return "\n".join([*lines, "", "---", "", _m(_FOOTER), ""])
 
 
@@ -502,7 +560,7 @@ def main() -> int:
     chapters = asyncio.run(make_book(the_speaker()))
     RESULTS.mkdir(exist_ok=True)
     for path, text in (
-        (RESULTS / "answers.html", as_html(chapters, date.today())),
+        (RESULTS / "answers.html", as_html(chapters, date.today(), EVIDENCE.read_text(encoding="utf-8"))),
         (RESULTS / "answers.md", as_markdown(chapters, date.today())),
     ):
         path.write_text(text, encoding="utf-8")
@@ -540,12 +598,19 @@ def _said_html(anchor: str, number: int, said: Said) -> str:
         + f": {_e(source.citation)} ({_e(_kind(source))})</li>"
         for source in said.sources
     )
+    notes = "".join(
+        "<li>"
+        + ", ".join(f'<a href="#{_e(_evidence_anchor(section))}">{_e(section)}</a>' for section in each.sections)
+        + f": {_e(each.claim)}</li>"
+        for each in said.notes
+    )
     return (
         f'<article id="{anchor}"><h4>{number}. {_e(_sentence(said.when))}</h4>'
         f"<blockquote><p>{_e(said.text)}</p>{under}</blockquote>"
         + (f"<p>Offered to tap:</p><ul>{choices}</ul>" if choices else "")
         + f"<dl>{facts}</dl>"
         + (f'<ul class="sources">{sources}</ul>' if sources else "")
+        + (f'<p>Where its claims stand in the evidence:</p><ul class="notes">{notes}</ul>' if notes else "")
         + "</article>"
     )
 
@@ -554,7 +619,7 @@ def _facts(said: Said) -> list[tuple[str, str]]:
     grade = "too short to measure" if said.grade is None else f"{said.grade:.1f}"
     return [
         *([("Evidence", _plain(said.evidence))] if said.evidence else []),
-        *([("Checked", _day(date.fromisoformat(said.reviewed)))] if said.reviewed else []),
+        *([("Checked on", _day(date.fromisoformat(said.reviewed)))] if said.reviewed else []),
         ("Reading grade", grade),
         ("Words", str(said.words)),
     ]
@@ -575,7 +640,11 @@ def _source(name: str, sources: dict[str, Any]) -> Source:
 
 
 def _kind(source: Source) -> str:
-    return source.kind if source.url else f"{source.kind}; no link on file"
+    return _plain(source.kind) if source.url else f"{_plain(source.kind)}; no link on file"
+
+
+def _evidence_anchor(section: str) -> str:
+    return f"evidence-{section}"
 
 
 def _plain(name: str) -> str:

@@ -109,6 +109,19 @@ class Assistant:
         await self._agent.handle_message(UserMessage(text, channel, sender))
         tracker = await self._agent.tracker_store.retrieve(sender)
         assert tracker is not None, "the turn was not stored"
-        assert tracker.latest_message is not None, "the turn was not stored"
-        metadata = [event.metadata for event in list(tracker.events)[seen:] if event.type_name == "bot"]
-        return Turn(tracker.latest_message.parse_data, channel.messages, metadata)
+        events = list(tracker.events)[seen:]
+        metadata = [event.metadata for event in events if event.type_name == "bot"]
+        # Rasa's own `latest_message` leaves out what answered a form.
+        understood = [event.parse_data for event in events if event.type_name == "user"]
+        assert understood, "the turn was not stored"
+        return Turn(understood[-1], channel.messages, metadata)
+
+    async def slots(self, conversation: str) -> dict[str, Any]:
+        """What is remembered of a conversation.
+
+        Args:
+            conversation: its id; it must have begun.
+        """
+        tracker = await self._agent.tracker_store.retrieve(conversation)
+        assert tracker is not None, "no such conversation"
+        return dict(tracker.current_slot_values())

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from commands.train import trained_model
 
 PYTHON = [sys.executable, "-m", "commands.quiet"]
 HOST = "127.0.0.1"
+KEY_VARIABLE = "WEB_SESSION_KEY"
 ENDPOINTS = ROOT / "endpoints.yml"
 START_LIMIT_SECONDS = 120
 STOP_LIMIT_SECONDS = 20
@@ -126,6 +128,9 @@ def serve(model: Path, port: int) -> int:
         0 after Ctrl-C or SIGTERM, 1 when a server ended by itself.
     """
     say("Starting the action server and the assistant ...")
+    if not os.environ.get(KEY_VARIABLE):
+        say(f"{KEY_VARIABLE} is not set: chats on the website end when the assistant stops (docs/web-channel.md).")
+        os.environ[KEY_VARIABLE] = secrets.token_hex(32)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a container's stop is a Ctrl-C too
     with endpoints_with_free_port() as (endpoints, actions_port):
         processes = [start_actions(actions_port)]
@@ -134,7 +139,7 @@ def serve(model: Path, port: int) -> int:
             processes.append(start(["rasa", "run", "--model", str(model), *where]))
             wait_until_answering(f"http://{HOST}:{actions_port}/health", processes[0], "The action server")
             wait_until_answering(f"http://{HOST}:{port}/", processes[1], "The assistant")
-            say(f"Ready: http://{HOST}:{port}/webhooks/rest/webhook (Ctrl-C stops it)")
+            say(f"Ready: http://{HOST}:{port}/webhooks/web/ (Ctrl-C stops it)")
             while all(process.poll() is None for process in processes):
                 time.sleep(0.5)
             raise CommandFailed("One of the two servers ended by itself; see the lines above.")

@@ -1,13 +1,13 @@
 """A stand-in for the loaded assistant, for tests of the channels: answers at once, and can be told to fail or to be slow."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from rasa.core.channels.channel import UserMessage
 from rasa.core.lock_store import InMemoryLockStore
-from rasa.shared.core.events import BotUttered, Event, UserUttered
-from rasa.shared.core.trackers import DialogueStateTracker
+from rasa.shared.core.events import BotUttered, UserUttered
 
 ANSWER = {
     "body": "It feels like many small pinpricks.",
@@ -25,7 +25,7 @@ class StandInStore:
     """Keeps conversations in memory, with the interface the channels need."""
 
     def __init__(self) -> None:
-        self.events: dict[str, list[Event]] = {}
+        self.events: dict[str, list[dict[str, Any]]] = {}
         self.broken = False
 
     def _check(self) -> None:
@@ -34,8 +34,7 @@ class StandInStore:
 
     async def history(self, sender_id: str, limit: int = 200) -> list[dict[str, Any]]:
         self._check()
-        wanted = [event for event in self.events.get(sender_id, []) if event.type_name in {"user", "bot", "feedback"}]
-        return [event.as_dict() for event in wanted[-limit:]]
+        return self.events.get(sender_id, [])[-limit:]
 
     async def erase(self, sender_id: str) -> int:
         self._check()
@@ -44,13 +43,9 @@ class StandInStore:
     async def ready(self) -> bool:
         return not self.broken
 
-    async def retrieve(self, sender_id: str) -> DialogueStateTracker:
+    async def record(self, sender_id: str, event: dict[str, Any]) -> None:
         self._check()
-        return DialogueStateTracker.from_events(sender_id, self.events.get(sender_id, []))
-
-    async def save(self, tracker: DialogueStateTracker) -> None:
-        self._check()
-        self.events[tracker.sender_id] = list(tracker.events)
+        self.events.setdefault(sender_id, []).append({"timestamp": time.time(), **event})
 
 
 class _Wrapper:
@@ -90,9 +85,9 @@ class StandInAgent:
                 await message.output_channel.send_response(message.sender_id, reply.message())
                 if self.after:
                     await self.after()
-                events += [said, reply]
+                events += [said.as_dict(), reply.as_dict()]
             else:
-                events += [said]
+                events += [said.as_dict()]
 
 
 async def fail() -> None:

@@ -12,8 +12,9 @@ from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import BotUttered, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
-from addons.answering import ANSWER, GRADES, CuratedAnswers
+from addons.answering import CuratedAnswers
 from addons.clinic import Clinic, Price
+from addons.composing import ANSWER, COMPUTED, GRADES
 from addons.configuration import ROOT, ConfigurationError
 from commands.content import responses
 
@@ -22,6 +23,7 @@ ALL = responses()
 ANSWERS = sorted(name for name in ALL if name.startswith(ANSWER))
 CONCERNS = (None, "skin_ageing", "fat", "cellulite", "hair_loss", "pigmentation", "pain_relief", "scars")
 ENDPOINTS = sorted(path for path in ROOT.rglob("endpoints*.yml") if not {".venv", ".tools"} & set(path.parts))
+# What addons/composing.py and addons/answering.py fill in themselves.
 CAVEATS = [variation["text"] for variation in ALL["utter_evidence_caveat"]]
 
 
@@ -87,7 +89,7 @@ async def test_every_variation_of_an_answer_carries_the_caveat_its_sources_and_i
 
 @pytest.mark.parametrize("name", sorted(ALL))
 async def test_every_response_can_be_said_and_no_placeholder_is_left(nlg: CuratedAnswers, name: str) -> None:
-    filled = dict.fromkeys(("sources", "reviewed", "part", "what", "price", "label", "citation", "strength"), "something")
+    filled = dict.fromkeys(COMPUTED, "something")
     message = await nlg.generate(name, a_conversation(), "collector", **filled)
     assert message is not None
     assert message["text"].strip()
@@ -111,7 +113,7 @@ async def test_an_answer_without_a_known_grade_is_treated_as_the_weakest(
 
 @pytest.mark.parametrize("name", sorted(ALL))
 async def test_what_channels_build_an_answer_from_is_what_its_text_says(nlg: CuratedAnswers, name: str) -> None:
-    filled = dict.fromkeys(("sources", "reviewed", "part", "what", "price", "label", "citation", "strength"), "something")
+    filled = dict.fromkeys(COMPUTED, "something")
     message = await nlg.generate(name, a_conversation(), "collector", **filled)
     assert message is not None
     parts = [message["body"], message.get("caveat"), message.get("sources_line")]
@@ -140,7 +142,7 @@ async def test_asked_for_sources_after_an_answer_it_lists_that_answers_sources_a
     assert after is not None
     assert before["text"] == ALL["utter_ask_sources"][0]["text"]
     assert "Amin 2006: Amin SP et al." in after["text"]
-    assert ALL["utter_source_kind_trial"][0]["text"] in after["text"]
+    assert ALL["utter_source_kind_observational"][0]["text"] in after["text"]
     assert after["source_links"][0]["url"].startswith("https://doi.org/")
 
 
@@ -160,6 +162,62 @@ async def test_a_clinics_own_prices_come_first_and_the_published_ranges_after(nl
     assert "Face" not in message["text"]
     assert "$250 to $600" in lines[3]
     assert message["caveat"] in lines[-2]
+
+
+async def test_a_sum_counts_with_the_clinics_own_prices_first_and_says_its_arithmetic(nlg: CuratedAnswers) -> None:
+    clinic = with_clinic(
+        nlg, Clinic(prices=(Price("Scalp", 150, 200, "EUR", "hair_loss"), Price("Face", 180, 180, "EUR", "scars")))
+    )
+    asked = asking({"intent": "faq_cost", "concern": "hair_loss", "sessions": [6, 6]})
+    message = await clinic.generate("utter_faq_cost", a_conversation(asked), "collector")
+    assert message is not None
+    lines = message["body"].splitlines()
+    assert lines[1] == "- This clinic, Scalp: 6 x 150–200 EUR = 900–1,200 EUR"
+    assert lines[2].endswith("6 x 250–600 USD = 1,500–3,600 USD")
+    assert "Face" not in message["body"]
+    assert message["topics"] == ["cost"]
+    assert message["caveat"] in message["text"]
+
+
+async def test_a_sum_among_several_questions_keeps_its_heading_and_the_caveat_once(nlg: CuratedAnswers) -> None:
+    asked = asking({"intent": "faq_cost", "sessions": [6, 6]}, {"intent": "faq_pain"})
+    message = await nlg.generate("utter_faq_cost", a_conversation(asked), "collector")
+    assert message is not None
+    assert message["body"].startswith("How much does it cost?\nA rough sum")
+    assert message["topics"] == ["cost", "pain"]
+    assert sum(message["text"].count(caveat) for caveat in CAVEATS) == 1
+
+
+async def test_the_checks_list_carries_the_caveat_and_its_sources(nlg: CuratedAnswers) -> None:
+    message = await nlg.generate("utter_check_summary", a_conversation(check_scars="yes", check_mood="no"), "collector")
+    assert message is not None
+    assert ALL["utter_check_yes_scars"][0]["text"] in message["body"]
+    assert ALL["utter_check_yes_mood"][0]["text"].split("{")[0] not in message["body"]
+    assert message["text"] == "\n".join([message["body"], message["caveat"], message["sources_line"]])
+
+
+async def test_the_check_is_not_offered_where_the_answer_is_no(nlg: CuratedAnswers) -> None:
+    for named, offered in [({}, True), ({"concern": "hair_loss"}, True), ({"condition": "pregnancy"}, False)]:
+        message = await nlg.generate(
+            "utter_faq_candidacy", a_conversation(asking({"intent": "faq_candidacy", **named})), "collector"
+        )
+        assert message is not None
+        assert ("Start the short check" in message["body"]) is offered
+        assert bool(message.get("buttons")) is offered
+
+
+async def test_two_topics_about_equally_likely_are_asked_about(nlg: CuratedAnswers) -> None:
+    def ranked(*ranking: tuple[str, float]) -> dict[str, Any]:
+        listed = [{"name": name, "confidence": confidence} for name, confidence in ranking]
+        return {"intent": {"name": "nlu_fallback"}, "text": "hm", "intent_ranking": listed}
+
+    near = await nlg.generate("utter_fallback", a_conversation(ranked(("faq_cost", 0.2), ("faq_pain", 0.18))), "collector")
+    far = await nlg.generate("utter_fallback", a_conversation(ranked(("faq_cost", 0.2), ("faq_pain", 0.05))), "collector")
+    assert near is not None
+    assert far is not None
+    assert near["body"] == ALL["utter_which_topic"][0]["text"]
+    assert near["offered"] == ["faq_cost", "faq_pain"]
+    assert far["body"] != near["body"]
 
 
 async def test_the_clinics_country_counts_where_none_is_named_and_a_named_one_counts_more(nlg: CuratedAnswers) -> None:

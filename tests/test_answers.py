@@ -13,7 +13,7 @@ from addons.answering import ANSWER, GRADES, CuratedAnswers
 from addons.configuration import ROOT, read_mapping
 from commands import answers
 from commands.answers import Chapter, Reply, Said, Source, as_html, as_markdown, in_words, make_book, the_speaker, variations_said
-from commands.content import responses
+from commands.content import EVIDENCE, evidence_sections, responses
 from commands.terminal import CommandFailed
 
 TODAY = date(2026, 5, 1)
@@ -74,7 +74,7 @@ def replies(book: list[Chapter]) -> dict[str, Reply]:
 
 @pytest.fixture(scope="module")
 def html(book: list[Chapter]) -> str:
-    return as_html(book, TODAY)
+    return as_html(book, TODAY, EVIDENCE.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,9 @@ async def test_a_malformed_date_is_named_in_one_line(speaker: CuratedAnswers) ->
 
 
 def test_all_text_is_escaped_on_the_page() -> None:
-    made = as_html(a_book(a_said(NASTY, Source(NASTY, NASTY, NASTY, f"https://example.org/?{NASTY}"))), TODAY)
+    made = as_html(
+        a_book(a_said(NASTY, Source(NASTY, NASTY, NASTY, f"https://example.org/?{NASTY}"))), TODAY, f"## 1. {NASTY}\n\n{NASTY}"
+    )
     assert made.count("<script>") == 1, "only the page's own script"
     page = Page(made)
     assert NASTY in page.text_of("h3")
@@ -208,8 +210,24 @@ def test_every_source_is_cited_and_linked_where_there_is_a_link(html: str, page:
     named = {source for reply in replies.values() for said in reply.variations for source in said.sources}
     assert {source.label for source in named} == {entry["label"] for entry in SOURCES.values()}
     for source in named:
-        assert f"{source.label}: {source.citation} ({source.kind}" in shown
-        assert source.url in links if source.url else f"({source.kind}; no link on file)" in shown
+        kind = source.kind.replace("_", " ")
+        assert f"{source.label}: {source.citation} ({kind}" in shown
+        assert source.url in links if source.url else f"({kind}; no link on file)" in shown
+
+
+def test_every_claim_checked_is_listed_under_its_answer_and_leads_to_its_section_of_the_evidence(
+    page: Page, book: list[Chapter], replies: dict[str, Reply]
+) -> None:
+    ids = {attributes.get("id") for _, attributes in page.elements}
+    assert {f"evidence-{number}" for number in evidence_sections(EVIDENCE.read_text(encoding="utf-8"))} <= ids
+    shown = " ".join(page.text_of("article"))
+    made = as_markdown(book, TODAY)
+    for name, variations in ALL.items():
+        for said, variation in zip(replies[name].variations, variations):
+            noted = (variation.get("metadata") or {}).get("checked", [])
+            assert [f"{', '.join(each.sections)}: {each.claim}" for each in said.notes] == noted
+            assert all(entry in shown for entry in noted)
+            assert all(entry.split(": ")[0] in made for entry in noted)
 
 
 def test_the_search_box_is_labelled_and_absent_without_the_script(page: Page) -> None:

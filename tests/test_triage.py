@@ -5,7 +5,7 @@ import pytest
 from addons.configuration import ROOT
 from addons.understanding.classifier import Scored
 from addons.understanding.components import known_words
-from addons.understanding.triage import EMERGENCY, SYMPTOM, active_red_flags, triage
+from addons.understanding.triage import EMERGENCY, SYMPTOM, active_red_flags, is_calm, is_over, triage
 from addons.understanding.vocabulary import Vocabulary, read_phrases
 
 VOCABULARY = Vocabulary(read_phrases(ROOT / "data" / "vocabulary"), known_words())
@@ -48,3 +48,58 @@ def test_a_plain_symptom_stays_one() -> None:
 
 def test_self_harm_needs_little_to_be_taken_seriously() -> None:
     assert decide("i want to die because of my face", report_emergency=0.06) == EMERGENCY
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "can it make you stop breathing",
+        "if i had trouble breathing what should i do",
+        "is anaphylaxis possible with this",
+        "can the cream give you a fit",
+        "since birth i am blind on one side",
+        "i sometimes wheeze in spring",
+        "two years ago my face swelled",
+        "a friend got pus and fever from hers, how do i avoid that",
+    ],
+)
+def test_what_is_supposed_past_lasting_or_a_story_is_calm(text: str) -> None:
+    assert is_calm(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "my lips are swelling",
+        "i cant breathe since the injections",
+        "if it gets worse should i call, my throat is tight right now",
+        "not sure if it is serious but i cant swallow",
+        "my friend had it and now she cant breathe",
+        "years ago it was fine but right now my tongue is huge",
+        "what should i do my face is swelling",
+    ],
+)
+def test_what_is_happening_is_not_calm(text: str) -> None:
+    assert not is_calm(text)
+
+
+def test_the_past_and_a_story_are_over_but_a_supposition_is_not() -> None:
+    assert is_over("i nearly died two years ago")
+    assert not is_over("what if i cant breathe")
+
+
+@pytest.mark.parametrize("text", ["is anaphylaxis possible with this", "if i had trouble breathing what should i do"])
+def test_asking_ahead_is_no_emergency_even_where_the_classifier_wavers(text: str) -> None:
+    assert decide(text, report_emergency=0.25, faq_aftercare=0.5) is None
+
+
+def test_a_lasting_condition_is_no_emergency() -> None:
+    assert decide("i sometimes wheeze, is it allowed", report_emergency=0.2, faq_contraindications=0.6) is None
+
+
+def test_another_persons_emergency_now_is_one() -> None:
+    assert decide("my husband cant breathe since the injections", report_emergency=0.3) == EMERGENCY
+
+
+def test_a_denied_sign_beside_a_real_one_does_not_hide_it() -> None:
+    assert decide("no fever but i cant breathe", report_emergency=0.3) == EMERGENCY

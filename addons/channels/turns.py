@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 from rasa.core.agent import Agent
 from rasa.core.channels.channel import OutputChannel, UserMessage
@@ -45,6 +46,9 @@ class Conversations(Protocol):
 
     async def ready(self) -> bool:
         """Whether the store can be reached."""
+
+    async def record(self, sender_id: str, event: dict[str, Any]) -> None:
+        """Store something about a conversation that is no turn, such as `{"event": "feedback", ...}`."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,8 @@ class Turns:
         self._apology = technical_texts(clinic)["apology"]
         self._time_limit = time_limit
         self._running: dict[tuple[str, str], _Running] = {}
+        # Rasa's own lock asks again only once a second; a second question in a row need not wait that long.
+        self._order: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def running(self) -> int:
@@ -225,10 +231,11 @@ class Turns:
         """One turn from its beginning to its end."""
         collector: _Collector = message.output_channel
         try:
-            told = await self._told_before(agent, message)
-            if told is not None:
-                return Turn(told or [self.apology(message.message_id)], repeated=True)
-            await agent.handle_message(message)
+            async with self._order.setdefault(message.sender_id, asyncio.Lock()):
+                told = await self._told_before(agent, message)
+                if told is not None:
+                    return Turn(told or [self.apology(message.message_id)], repeated=True)
+                await agent.handle_message(message)
         except Exception as error:
             logger.error("A turn of the channel `%s` failed: %s", self._channel, where(error))
             return Turn([*collector.replies, self.apology(message.message_id, len(collector.replies))])

@@ -21,7 +21,7 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 from addons.configuration import ROOT
 from addons.understanding.classifier import IntentClassifier
 from addons.understanding.encoder import SentenceEncoder, encode_remembered
-from addons.understanding.follow_ups import Context, resolve
+from addons.understanding.follow_ups import Context, remembered, resolve
 from addons.understanding.questions import TOPIC, QuestionReader
 from addons.understanding.rejection import Thresholds
 from addons.understanding.tidy import is_shortened, tidy
@@ -170,7 +170,7 @@ class QuestionClassifier(GraphComponent):
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         """The keys config.yml may set; see `load_encoder` for the first two, `Thresholds` for the others."""
-        return {"threads": 2, "taught": True, "similarity": 0.0, "probability": 0.0, "out_of_scope": 1.0}
+        return {"threads": 2, "taught": True, "similarity": 0.0, "probability": 0.0, "out_of_scope": 1.0, "sure": 0.0}
 
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str:
@@ -213,7 +213,7 @@ class QuestionClassifier(GraphComponent):
         component = cls(config, model_storage, resource)
         with model_storage.read_from(resource) as folder:
             classifier = IntentClassifier.load(folder)
-        thresholds = Thresholds(config["similarity"], config["probability"], config["out_of_scope"])
+        thresholds = Thresholds(config["similarity"], config["probability"], config["out_of_scope"], config["sure"])
         component._reader = QuestionReader(component._encoder, classifier, thresholds)
         return component
 
@@ -238,7 +238,9 @@ def recent_context(tracker: DialogueStateTracker, now: float) -> Context:
     """
     intent: str | None = None
     concern: str | None = None
-    turns = 0
+    # Places of the body named since the concern; one that cannot have it ends it.
+    areas: set[str] = set()
+    turns, settled = 0, False
     for event in reversed(tracker.events):
         if turns >= CONTEXT_TURNS or now - event.timestamp > CONTEXT_SECONDS:
             break
@@ -247,7 +249,9 @@ def recent_context(tracker: DialogueStateTracker, now: float) -> Context:
         if isinstance(event, UserUttered):
             turns += 1
             named = [question.get("concern") for question in event.parse_data.get("questions") or []]
-            concern = concern or next((name for name in named if name), None)
+            if not settled and (latest := next((name for name in named if name), None)):
+                concern, settled = remembered(latest, areas), True
+            areas |= {entity["value"] for entity in event.parse_data.get("entities") or [] if entity["entity"] == "body_area"}
         elif isinstance(event, BotUttered) and intent is None:
             topics, safety = event.metadata.get("topics"), event.metadata.get("safety")
             # A symptom or an emergency is what the talk is about only right after its reply.

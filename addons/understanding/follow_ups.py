@@ -5,42 +5,54 @@ conversation is about. Stale context is worse than none, so both lapse.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from spacy.tokens import Doc
 
-from addons.understanding.questions import TOPIC, Question, Understood
-from addons.understanding.rejection import FALLBACK, NOT_OURS
+from addons.understanding.questions import ALTERNATIVES, CONTRAINDICATIONS, TOPIC, Question, Understood
+from addons.understanding.rejection import FALLBACK, NOT_OURS, OUT_OF_SCOPE
+from addons.understanding.splitter import asks, says_nothing_new, sentences
 from addons.understanding.triage import EMERGENCY, SYMPTOM
 from addons.understanding.vocabulary import Mention
 
-ALTERNATIVES = "faq_alternatives"
+Ranking = Sequence[tuple[str, float]]
+# Asked about a symptom just told, these are about that symptom.
+_WORRIES = {"faq_side_effects", "faq_serious_risks"}
 _ANSWERED_AFTER_AN_EMERGENCY = {"request_human", "ask_privacy", "ask_sources", "bot_challenge"}
 
-# From this probability on a message stands on its own, whatever was said before.
+# From this probability on a message stands on its own, whatever was said before; a fragment ("for three sessions") needs more.
 _STANDS_ALONE = 0.5
+_FRAGMENT_STANDS_ALONE = 0.9
+# What is still said of a symptom or an emergency counts as that from this probability on.
+_STILL_SICK = 0.3
+# An unsure short message is more probably about the last topic than its words alone say, and less probably small talk.
+_LAST_TOPIC_WEIGHT = 2.5
+_PROBABLE = 0.15
 _SHORT = 6
 _LEANS = re.compile(
     r"^(and|what about|how about|wat about|and what about|or|but|even (if|when|with)|what if|also|then|so|ok(ay)?( so)?|"
     r"is (that|this|it)|are (they|those|these)|was that|does (that|this)|for|with|vs|versus|same for|not|no,?)\b",
     re.IGNORECASE,
 )
+_FRAGMENT = re.compile(r"^(and |or |but |ok |so )?(for|with|in|on|at|as|per|only|just|even|same|like)\b", re.IGNORECASE)
 _MORE = re.compile(
-    r"^(why|why (is|not|so)( that)?|how come|how so|tell me more|more|more (info|details?|about (it|that))|go on"
-    r"|explain( that| it)?|can you explain( that| it)?|what do you mean|meaning|really|are you sure"
-    r"|say more|elaborate|and|continue)\W*$",
+    r"^(ok |and |but )?(why|why (is|not|so)( that)?|how come|how so|tell me more|more|more (info|details?|about (it|that))|go on"
+    r"|explain( that| it)?|can you explain( that| it)?|what do you mean( by that)?|meaning|really|are you sure"
+    r"|say more|elaborate|and|continue|huh|i (don'?t|do not) (get|understand) (it|that|this)|like what|such as|for example"
+    r"|(say|explain)( it| that)? (simpler|more simply|simply)|simpler|in plain english|repeat( that| it)?"
+    r"|(say )?(it|that) again)\W*$",
     re.IGNORECASE,
 )
 _CORRECTS = re.compile(r"^(no|nope|not that|i (meant?|mean)|actually|sorry,?( i meant)?)\b", re.IGNORECASE)
-# Words that add nothing of their own to a leaning message.
-_EMPTY = {
-    "'m", "'ve", "a", "about", "actually", "also", "am", "an", "and", "are", "as", "both", "but", "do", "does",
-    "even", "for", "girls", "got", "guys", "have", "her", "him", "his", "how", "i", "if", "im", "in", "is", "it",
-    "just", "man", "me", "mean", "meant", "men", "my", "no", "not", "of", "ok", "okay", "on", "only", "or", "same",
-    "so", "sorry", "take", "taking", "that", "the", "them", "then", "this", "to", "too", "u", "vs", "wat", "well",
-    "what", "when", "with", "woman", "women", "your",
-}  # fmt: skip
+# Places of the body a concern cannot be about: "and on my face?" after belly fat leaves the fat behind.
+_NEVER_THERE = {
+    "fat": {"face", "eyes", "lips", "hands", "scalp"},
+    "cellulite": {"face", "eyes", "lips", "hands", "scalp", "neck", "chin", "chest", "feet"},
+    "hair_loss": {"face", "eyes", "lips", "hands", "neck", "belly", "thighs", "buttocks", "hips", "feet", "knees"},
+    "skin_ageing": {"scalp", "feet"},
+    "pain_relief": {"face", "eyes", "lips", "scalp", "belly", "thighs", "buttocks"},
+}
 
 
 @dataclass(frozen=True)
@@ -67,64 +79,93 @@ def resolve(understood: Understood, doc: Doc, mentions: Sequence[Mention], conte
     """
     questions = understood.questions
     if len(questions) == 1:
-        questions = [_lean(questions[0], doc, mentions, context)]
-    if context.concern:
+        questions = [_lean(questions[0], doc, mentions, context, understood.ranking)]
+    areas = {mention.value for mention in mentions if mention.kind == "body_area"}
+    concern = remembered(context.concern, areas)
+    if concern:
         questions = [
-            replace(question, named={"concern": context.concern, **question.named})
-            if question.intent.startswith(TOPIC)
-            else question
+            replace(question, named={"concern": concern, **question.named}) if question.intent.startswith(TOPIC) else question
             for question in questions
         ]
     return replace(understood, questions=questions)
 
 
-def _lean(question: Question, doc: Doc, mentions: Sequence[Mention], context: Context) -> Question:
-    """The question, with the topic of the last answer where it leans on it."""
-    if context.intent is None or question.intent == EMERGENCY:
+def remembered(concern: str | None, areas: Iterable[str]) -> str | None:
+    """The concern of earlier turns, unless a place of the body named since cannot have it.
+
+    Args:
+        concern: what was last named.
+        areas: the places named since, values of data/vocabulary/body_area.yml.
+    """
+    return None if concern is None or _NEVER_THERE.get(concern, set()) & set(areas) else concern
+
+
+def _lean(question: Question, doc: Doc, mentions: Sequence[Mention], context: Context, ranking: Ranking) -> Question:
+    """The only question of a message, with the intent it has after what was said before."""
+    if context.intent is None:
         return question
-    text = doc.text
-    words = [token for token in doc if token.is_alpha]
-    refused = question.intent in NOT_OURS
     if context.intent == EMERGENCY:
-        # Nothing is small talk while the danger may last: only a plain question of another kind is answered.
-        plain = question.intent.startswith(TOPIC) and question.confidence >= _STANDS_ALONE
-        if plain or question.intent in _ANSWERED_AFTER_AN_EMERGENCY:
-            return question
-        return _as(question, EMERGENCY, "the emergency may still be going on")
-    if _MORE.search(text):
+        return _after_emergency(question, doc, ranking)
+    if question.intent == EMERGENCY:
+        return question
+    if _MORE.search(doc.text):
         return _as(question, context.intent, "asks for more of the last answer")
     if context.intent == SYMPTOM:
-        stands = question.intent != FALLBACK and question.confidence >= _STANDS_ALONE
-        if not stands and len(words) <= 2 * _SHORT:
-            return _as(question, SYMPTOM, "goes on about the symptom")
-        return question
+        return _after_symptom(question, doc, ranking)
+    words = [token for token in doc if token.is_alpha]
     if len(words) > _SHORT:
         return question
-    leans = bool(_LEANS.search(text)) or bool(_CORRECTS.search(text))
-    bare = _says_nothing_new(doc, mentions)
-    if bare and "treatment" in _named_kinds(mentions):
-        return _as(question, ALTERNATIVES, "names another treatment")
-    if bare and (leans or refused or question.confidence < _STANDS_ALONE):
-        return _as(question, context.intent, "names something new for the last question")
-    if leans and (refused or question.confidence < _STANDS_ALONE):
+    leans = bool(_LEANS.search(doc.text)) or bool(_CORRECTS.search(doc.text))
+    parts = [part for sentence in sentences(doc) for part in sentence.parts]
+    fragment = all(part.elliptic for part in parts) or (
+        bool(_FRAGMENT.search(doc.text)) and not any(part.leads for part in parts)
+    )
+    stands = question.intent not in NOT_OURS and question.confidence >= (_FRAGMENT_STANDS_ALONE if fragment else _STANDS_ALONE)
+    kinds = {mention.kind for mention in mentions}
+    if says_nothing_new(doc, mentions):
+        if "treatment" in kinds:
+            return _as(question, ALTERNATIVES, "names another treatment")
+        if kinds & {"condition", "medicine"}:
+            return _as(question, CONTRAINDICATIONS, "names a condition or medicine")
+        if leans or not stands:
+            return _as(question, context.intent, "names something new for the last question")
+    if stands or (question.intent == OUT_OF_SCOPE and question.confidence >= _STANDS_ALONE and not leans):
+        return question
+    if fragment or leans:
         return _as(question, context.intent, "leans on the last question")
+    topics = {
+        intent: probability * (_LAST_TOPIC_WEIGHT if intent == context.intent else 1)
+        for intent, probability in ranking
+        if intent.startswith(TOPIC)
+    }
+    best = max(topics, key=lambda intent: topics[intent], default=context.intent)
+    if topics.get(best, 0.0) >= _PROBABLE and question.intent != SYMPTOM and (asks(doc) or best == context.intent):
+        return replace(_as(question, best, "most probable after the last question"), confidence=dict(ranking)[best])
     return question
 
 
+def _after_emergency(question: Question, doc: Doc, ranking: Ranking) -> Question:
+    """Nothing is small talk while the danger may last: only a plain question of another kind is answered."""
+    still_sick = sum(probability for intent, probability in ranking if intent in {EMERGENCY, SYMPTOM}) >= _STILL_SICK
+    plain = question.confidence >= _STANDS_ALONE and not still_sick
+    if plain and (question.intent in _ANSWERED_AFTER_AN_EMERGENCY or (question.intent.startswith(TOPIC) and asks(doc))):
+        return question
+    return _as(question, EMERGENCY, "the emergency may still be going on")
+
+
+def _after_symptom(question: Question, doc: Doc, ranking: Ranking) -> Question:
+    """What is told, or asked about what was told, goes on about the symptom; a question of another kind is answered."""
+    if question.intent in _WORRIES and len(doc) <= 2 * _SHORT:
+        return _as(question, SYMPTOM, "worries about the symptom")
+    if question.intent.startswith(TOPIC) and asks(doc):
+        return question
+    if not question.intent.startswith(TOPIC) and question.intent != FALLBACK and question.confidence >= _STANDS_ALONE:
+        return question
+    best, probability = next(((i, p) for i, p in ranking if i.startswith(TOPIC)), (SYMPTOM, 0.0))
+    if asks(doc) and probability >= _STILL_SICK and best not in _WORRIES:
+        return replace(_as(question, best, "asks something else than the symptom"), confidence=probability)
+    return _as(question, SYMPTOM, "goes on about the symptom") if len(doc) <= 3 * _SHORT else question
+
+
 def _as(question: Question, intent: str, rule: str) -> Question:
-    return replace(question, intent=intent, rule=f"follow-up: {rule}")
-
-
-def _named_kinds(mentions: Sequence[Mention]) -> set[str]:
-    return {mention.kind for mention in mentions}
-
-
-def _says_nothing_new(doc: Doc, mentions: Sequence[Mention]) -> bool:
-    """Whether the message only names things, besides words without content."""
-    covered = [(mention.start, mention.end) for mention in mentions]
-    rest = [
-        token
-        for token in doc
-        if token.is_alpha and token.lower_ not in _EMPTY and not any(start <= token.idx < end for start, end in covered)
-    ]
-    return not rest and any(token.is_alpha for token in doc)
+    return replace(question, intent=intent, rule=f"follow-up: {rule}", unsure=False)

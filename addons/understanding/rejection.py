@@ -22,19 +22,28 @@ class Thresholds:
         similarity: below it, the nearest example is too far for any answer (far).
         probability: below it, no intent is likely enough (near).
         out_of_scope: from it on, the taught `out_of_scope` class counts even when another intent is more probable.
+        sure: from it on a question is answered; below, the few most probable topics are offered instead.
     """
 
     similarity: float
     probability: float
     out_of_scope: float
+    sure: float = 0.0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a question counts as, and the rule that said so (for `make explain`)."""
+    """What a question counts as, and the rule that said so (for `make explain`).
+
+    Attributes:
+        intent: see `judge`.
+        rule: why.
+        unsure: it is ours, but which of a few topics is not sure enough to answer.
+    """
 
     intent: str
     rule: str
+    unsure: bool = False
 
 
 def judge(scored: Scored, thresholds: Thresholds) -> Verdict:
@@ -55,4 +64,6 @@ def judge(scored: Scored, thresholds: Thresholds) -> Verdict:
         return Verdict(OUT_OF_SCOPE, "near: out of scope is probable enough")
     if scored.probability < thresholds.probability:
         return Verdict(FALLBACK, "near: no intent is probable enough")
+    if scored.probability < thresholds.sure:
+        return Verdict(FALLBACK, "unsure: one of the few most probable", unsure=True)
     return Verdict(scored.intent, "accepted")

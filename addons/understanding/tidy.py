@@ -8,6 +8,9 @@ MAX_CHARACTERS = 1000
 
 _SPACES = re.compile(r"[^\S\n]+")
 _LINE_BREAKS = re.compile(r"\s*\n\s*")
+# What a list item begins with says nothing; a question mark is followed by a new question, with or without a space.
+_LIST_MARKS = re.compile(r"^[-*/\u2022\u2013\u2014\u00b7> ]+(?=[^\W\d])", re.MULTILINE)
+_NO_SPACE_AFTER_MARK = re.compile(r"(?<=[?!])(?=[^\W\d_])")
 # Cc control, Cf format (zero-width, direction marks), Cs lone surrogates, Co private use, Cn unassigned
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u00b4": "'", "`": "'"})
@@ -32,8 +35,9 @@ def tidy(text: str | None) -> str:
     visible = "".join(
         character for character in normal if character.isspace() or unicodedata.category(character) not in _INVISIBLE
     )
-    lines = _LINE_BREAKS.sub("\n", _SPACES.sub(" ", visible.replace("\r", "\n")))
-    return lines.strip().lstrip("/ \n")[:MAX_CHARACTERS].rstrip()
+    lines = _LINE_BREAKS.sub("\n", _SPACES.sub(" ", visible.replace("\r", "\n"))).strip()
+    plain = _NO_SPACE_AFTER_MARK.sub(" ", _LIST_MARKS.sub("", lines))
+    return plain.lstrip("/ \n")[:MAX_CHARACTERS].rstrip()
 
 
 def is_shortened(text: str | None) -> bool:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 
 from addons.understanding.classifier import Scored
 from addons.understanding.vocabulary import Mention
@@ -42,10 +42,34 @@ _HYPOTHETICAL = re.compile(
     r"|\b(risks?|chances?|odds|likel\w+|possible|possibility) (of|that|to)\b"
     r"|\bhow (would|do|will|can) (i|you|we|one) (know|tell|spot)\b"
     r"|\b(signs?|symptoms?|danger) of\b|\bhow (common|rare|often|likely)\b|\bis it (true|possible|dangerous|safe|normal)\b"
-    r"|\b(read|heard|saw|worried|scared|afraid|nervous|asking ahead|just wondering|just curious"
+    r"|\b(worried|scared|afraid|nervous|terrified) (of|about|that|to|it (will|might|could|would))\b"
+    r"|\b(read|heard|saw|asking ahead|just wondering|just curious"
     r"|thinking (about|of)|the thought of|would die for)\b|\bhave (people|any\w*|there)\b"
-    r"|\bwhat (are|is|does|do|happens)\b|\bwhich\b|\bcan (you|u|people)\b|\bhas any\w+\b",
+    r"|\bwhat (are|is|does|do|happens)\b|\bwhich\b|\bcan (you|u|people)\b|\bhas any\w+\b"
+    r"|\b(can|could|does|do|will|would|might|may) (the|a|an|your|ur)( \w+){1,3} (give|cause|make|trigger|lead|do|go)\b"
+    r"|\bis( \w+){1,3} (possible|likely|common|rare|normal)\b|\bdoes it( ever)?\b|\bdo they (have|keep)\b",
     re.IGNORECASE,
+)
+# An "if" that supposes nothing.
+_UNCERTAIN = re.compile(r"\b(not sure|don'?t know|dunno|no idea|unsure|know|wonder(ing)?) (if|whether)\b", re.IGNORECASE)
+# Somebody asks ahead what to do: no sign that it is here, though "what should I do" stands beside it.
+_IN_THAT_CASE = re.compile(
+    r"\b(if|in case|suppose) (i|you|my \w+|someone|they|anyone) "
+    r"(had|have(?! to)|get|got|start(ed)?|develop|can'?t|stop(ped)?|see|saw|notice|feel|felt|go|went|react)\b",
+    re.IGNORECASE,
+)
+# It has long been so, with no injection in it.
+_LASTING = re.compile(
+    r"\b(sometimes|usually|every (spring|summer|winter|year|now and then)|since (birth|childhood|i was|my teens)|from birth"
+    r"|chronic|for years|all my life|born)\b",
+    re.IGNORECASE,
+)
+# Somebody else's story, told to ask whether it might happen again.
+_STORY = re.compile(
+    r"\b(girl|woman|lady|guy|man|friend|colleague|cousin|aunt\w*|sister|mum|neighbou?r|someone|somebody|people)\b"
+    r".*\b(had|got|ended up|nearly|died|lost|went)\b.*\b(avoid|happen to me|(could|can|will|might|does) (that|it|this) happen"
+    r"|is (that|this|it) (usual|common|likely|normal|true|rare|the same)|how (likely|common|often|rare))\b",
+    re.IGNORECASE | re.DOTALL,
 )
 # Somebody says it is here.
 _NOW = re.compile(
@@ -84,7 +108,7 @@ class Triage:
     rule: str
 
 
-def active_red_flags(doc: Doc, mentions: Sequence[Mention]) -> list[Mention]:
+def active_red_flags(doc: Doc | Span, mentions: Sequence[Mention]) -> list[Mention]:
     """The red flags of a message that are not denied.
 
     Args:
@@ -106,29 +130,54 @@ def active_red_flags(doc: Doc, mentions: Sequence[Mention]) -> list[Mention]:
     return active
 
 
-def triage(doc: Doc, mentions: Sequence[Mention], scored: Scored) -> Triage:
+def is_calm(text: str) -> bool:
+    """Whether words speak of what might be, what is over or what has long been so, rather than of what is happening.
+
+    Args:
+        text: a sentence or a whole message.
+    """
+    if _AT_THIS_MOMENT.search(text):
+        return False
+    lasts = bool(_LASTING.search(text)) and not _is_now(text)
+    return is_over(text) or lasts or _is_supposed(text)
+
+
+def is_over(text: str) -> bool:
+    """Whether words tell of what is past, or somebody else's story."""
+    return not _AT_THIS_MOMENT.search(text) and bool(_PAST.search(text) or _STORY.search(text))
+
+
+def _is_supposed(text: str) -> bool:
+    """Whether words speak of what might be; "not sure if it is serious" does not."""
+    return bool(_IN_THAT_CASE.search(text)) or (bool(_HYPOTHETICAL.search(_UNCERTAIN.sub(" ", text))) and not _is_now(text))
+
+
+def _is_now(text: str) -> bool:
+    """Whether words say that something is happening; "since birth" does not."""
+    return bool(_NOW.search(_LASTING.sub(" ", text)))
+
+
+def triage(doc: Doc | Span, mentions: Sequence[Mention], scored: Scored) -> Triage:
     """Decide whether a message is an emergency, whatever else it asks.
 
     Args:
-        doc: the whole message, tokenised.
+        doc: the whole message or one of its sentences, tokenised.
         mentions: what the vocabulary found in it.
-        scored: what the classifier thinks of the whole message.
+        scored: what the classifier thinks of it.
     """
     text = doc.text
     probabilities = dict(scored.ranking)
     urgent, symptom = probabilities.get(EMERGENCY, 0.0), probabilities.get(SYMPTOM, 0.0)
     named = [mention for mention in mentions if mention.kind == "red_flag"]
     active = active_red_flags(doc, mentions)
-    now = bool(_NOW.search(text))
-    over = bool(_PAST.search(text)) and not _AT_THIS_MOMENT.search(text)
-    asked = bool(_HYPOTHETICAL.search(text))
+    now = _is_now(text)
     self_harm = any(mention.value == "self_harm" for mention in active)
 
     if self_harm and urgent >= _SELF_HARM:
         return Triage(EMERGENCY, "self-harm named")
     if named and not active and symptom >= urgent / 4:
         return Triage(SYMPTOM if scored.intent == EMERGENCY else None, "every red flag is denied")
-    calm = over or (asked and not now)
+    calm = is_calm(text)
     if scored.intent == EMERGENCY:
         # A message that names no sign, body part or treatment must be plainer than one that does.
         sure = _SURE if mentions else (_SURE + _CERTAIN) / 2

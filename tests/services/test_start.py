@@ -115,7 +115,7 @@ def test_a_body_over_the_limit_is_refused_wherever_it_is_sent(served: Assistant)
     for path in ("/", "/nowhere", "/webhooks/rest/webhook"):
         status, answer = served.status(path, b"x" * (BODY_LIMIT_BYTES + 1))
         assert status == 413
-        assert json.loads(answer) == {"error": {"code": "too_large"}}
+        assert json.loads(answer)["error"]["code"] == "too_large"
 
 
 def test_it_listens_on_loopback_only(served: Assistant) -> None:
