@@ -229,7 +229,7 @@ class Assistant:
         settings = {**shipped, "tracker_store": {"type": shipped["tracker_store"]["type"], **tracker_store}, **endpoints}
         # JSON is YAML.
         (folder / "endpoints.yml").write_text(json.dumps(settings), encoding="utf-8")
-        (folder / "credentials.yml").write_text("addons.channels.rest.RestChannel:\n", encoding="utf-8")
+        shutil.copy(ROOT / "credentials.yml", folder / "credentials.yml")
 
     def start(self, wait: bool = True, **variables: str) -> None:
         """Start it.
