@@ -34,35 +34,19 @@ logger = logging.getLogger(__name__)
 
 
 def protect(blueprint: Blueprint) -> None:
-    """Have the server that a blueprint is attached to protected when it starts; several blueprints may ask for it.
+    """Have the server that a blueprint is attached to protected when it has started; several blueprints may ask for it.
 
     Args:
         blueprint: a channel's.
     """
-    blueprint.listener("before_server_start")(_protect_server)
-    blueprint.listener("after_server_start")(_check)
+    blueprint.listener("after_server_start")(_protect_server)
 
 
 async def _protect_server(app: Sanic, _: Any) -> None:
-    if not _is_rasas(app) or hasattr(app.ctx, "technical_texts"):
-        return
-    app.ctx.technical_texts = technical_texts(read_clinic(ROOT / "clinic.yml"))
-    app.config.REQUEST_MAX_SIZE = BODY_LIMIT_BYTES
-    # Rasa waits five minutes for an action server that hangs, and has no setting for it.
-    rasa.core.actions.action.DEFAULT_REQUEST_TIMEOUT = ACTION_LIMIT_SECONDS
-    app.register_middleware(_receive, "request")
-    app.register_middleware(_answer, "response")
-    app.error_handler.add(Exception, _failed)
-
-
-async def _check(app: Sanic, _: Any) -> None:
     """Rasa starts without a model, or with a store that forgets, as if nothing were wrong: end loudly instead."""
-    if not _is_rasas(app) or hasattr(app.ctx, "checked"):
-        return
-    app.ctx.checked = True
-    agent = app.ctx.agent
-    if not isinstance(agent, Agent):
-        return  # a stand-in, for trying a channel without a model
+    agent = getattr(app.ctx, "agent", None)
+    if not isinstance(agent, Agent) or hasattr(app.ctx, "technical_texts"):
+        return  # a stand-in, for trying a channel without a model; or protected already
     if not agent.is_ready():
         sys.exit("Stopped. No model could be loaded; the lines above say why. Train (`make train`) and start again.")
     try:
@@ -71,12 +55,14 @@ async def _check(app: Sanic, _: Any) -> None:
         sys.exit(f"Stopped. {damage}")
     if not isinstance(conversation_store(agent), ConversationStore):
         sys.exit(f"Stopped. endpoints.yml: `tracker_store` must have `type: {STORE}`; Rasa took a store that forgets everything.")
+    app.ctx.technical_texts = technical_texts(read_clinic(ROOT / "clinic.yml"))
+    app.config.REQUEST_MAX_SIZE = BODY_LIMIT_BYTES
+    # Rasa waits five minutes for an action server that hangs, and has no setting for it.
+    rasa.core.actions.action.DEFAULT_REQUEST_TIMEOUT = ACTION_LIMIT_SECONDS
+    app.register_middleware(_receive, "request")
+    app.register_middleware(_answer, "response")
+    app.error_handler.add(Exception, _failed)
     keep_private()
-
-
-def _is_rasas(app: Sanic) -> bool:
-    """Whether this is the server Rasa makes; a channel may also be served alone, without an assistant behind it."""
-    return str(app.name).startswith("rasa")
 
 
 async def _receive(request: Request) -> HTTPResponse | None:
