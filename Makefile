@@ -2,10 +2,11 @@
 # quiet.env: no telemetry, no library noise, loopback only. The container image reads the same file.
 include quiet.env
 export $(shell sed -n 's/=.*//p' quiet.env)
+export TEXT
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-dev run chat train test test-services check evaluate answers figures renderings channels-check thresholds benchmark benchmark-understanding encoder lock clean \
+.PHONY: help setup setup-dev run chat train test test-services check evaluate explain answers figures renderings channels-check thresholds benchmark benchmark-understanding encoder widget check-widget test-browser pictures lock clean \
   conversations-purge conversations-erase conversations-export conversations-waiting benchmark-conversations soak
 
 help: ## list the commands
@@ -44,6 +45,10 @@ evaluate: setup ## how well messages are understood (DATA=<folder> for your own)
 	@$(PYTHON) -m commands.train
 	@$(PYTHON) -m commands.evaluate $(if $(DATA),--data $(DATA))
 
+explain: setup ## why a message is understood as it is (TEXT="does it hurt")
+	@$(PYTHON) -m commands.train
+	@$(PYTHON) -m commands.explain "$$TEXT"
+
 answers: setup-dev ## one page of every answer, for a clinician to review: results/answers.html
 	@$(PYTHON) -m commands.answers
 
@@ -56,7 +61,7 @@ renderings: setup-dev ## how every reply looks on every messaging platform: resu
 channels-check: setup ## check the messaging credentials without writing to anybody (CREDENTIALS=credentials.production.yml)
 	@$(PYTHON) -m commands.channels_check $(CREDENTIALS)
 
-thresholds: setup ## choose the refusal thresholds on out-of-fold scores and write them to config.yml
+thresholds: setup ## calibrate confidence and choose thresholds on out-of-fold scores, into config.yml
 	@$(PYTHON) -m commands.thresholds
 
 benchmark: benchmark-understanding ## every comparison with the stock Rasa configuration (about half an hour)
@@ -88,6 +93,26 @@ conversations-waiting: setup ## list the conversations whose patient asked for a
 encoder: ## teach the sentence encoder anew (Python 3.11 and torch, in encoder/.venv; about half an hour)
 	@sh encoder/setup.sh
 	@encoder/.venv/bin/python -W ignore encoder/teach.py
+
+widget: widget/node_modules ## build the website's widget anew (Node 20) into addons/channels/web/static/
+	@cd widget && npm run --silent build
+
+check-widget: widget/node_modules ## the widget's types and unit tests, and whether its built files are up to date
+	@cd widget && npm run --silent check && npm run --silent test && node build.mjs --check
+
+test-browser: check-widget setup ## the website's chat in Chromium, against the running assistant
+	@sh commands/browser.sh
+	@$(PYTHON) -m commands.train
+	@cd widget && npm run --silent test-browser
+
+pictures: widget/node_modules setup ## the pictures of docs/images, taken from the running assistant
+	@sh commands/browser.sh
+	@$(PYTHON) -m commands.train
+	@cd widget && npm run --silent pictures
+
+widget/node_modules: widget/package-lock.json
+	@command -v npm > /dev/null || { echo "The widget is built with Node 20 and npm; install them (apt-get install nodejs npm)."; exit 1; }
+	@cd widget && npm ci --silent && touch node_modules
 
 lock: setup ## compile the hash-locked requirements after changing a .in file
 	@sh commands/setup.sh --lock

@@ -11,13 +11,25 @@ from rasa.shared.core.events import BotUttered, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.utils.endpoints import EndpointConfig
 
-from addons.composing import ANSWER, GRADES, LANGUAGE, OUT_OF_SCOPE, PERSON, TOPIC, AnswerComposer, Draft, Wanted, readable
+from addons.composing import (
+    ANSWER,
+    COMPUTED,
+    GRADES,
+    LANGUAGE,
+    OUT_OF_SCOPE,
+    PERSON,
+    TOPIC,
+    AnswerComposer,
+    Draft,
+    Wanted,
+    readable,
+)
 from addons.configuration import ROOT
 from addons.dialogue import symptoms
 from addons.dialogue.check import CHECK, summary
 from addons.dialogue.symptoms import SymptomGuide
 
-__all__ = ["ANSWER", "GRADES", "TOPIC", "CuratedAnswers"]
+__all__ = ["ANSWER", "COMPUTED", "GRADES", "TOPIC", "CuratedAnswers"]
 
 ASK_SOURCES = "utter_ask_sources"
 SOURCES_OF_ANSWER = "utter_sources_of_answer"
@@ -104,11 +116,10 @@ class CuratedAnswers(AnswerComposer):
         missed_again = utter_action in REFUSALS and _safety_before(tracker) in {"fallback", "out_of_scope"}
         if missed_again and wanted[0][0] not in MANNERS.values():
             draft.setdefault("buttons", []).extend(self._buttons([PERSON.removeprefix("utter_")]))
-        if (
-            [name for name, _ in wanted] == [CANDIDACY]
-            and not wanted[0][1].get("condition")
-            and tracker.active_loop_name != CHECK
-        ):
+        if draft.get("topics") and _said_before(draft, tracker):
+            self._put_before(draft, SAME_ANSWER, output_channel)
+        answers_healthy = [name for name, _ in wanted] == [CANDIDACY] and not wanted[0][1].get("condition")
+        if answers_healthy and tracker.active_loop_name != CHECK:
             self._invite(draft, output_channel)
         if utter_action.startswith(CHECK_QUESTION) and _interrupted(tracker, asked):
             self._put_before(draft, RESUMES, output_channel)
@@ -134,7 +145,7 @@ class CuratedAnswers(AnswerComposer):
             return MANNERS.get(str(asked.get("act")), name)
         if name == EMERGENCY and not named.get("red_flag") and _safety_before(tracker) == "emergency":
             return STILL_URGENT
-        if name == SYMPTOM and asked and not named.get("condition"):
+        if name == SYMPTOM and asked and not (named.get("condition") or named.get("medicine")):
             return self._symptom(tracker)
         return name
 

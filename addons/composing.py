@@ -24,6 +24,7 @@ NOT_ANSWERED = "utter_part_not_answered"
 SHORTENED = "utter_shortened"
 COST = "utter_faq_cost"
 ESTIMATE = "utter_estimate"
+PUBLISHED_PRICES = ROOT / "data" / "published_prices.yml"
 # Weakest first: several answers in one message carry the weakest grade, and so does an answer that names none.
 GRADES = ("none", "very_low", "low", "moderate", "good")
 OUT_OF_SCOPE = "utter_out_of_scope"
@@ -49,8 +50,7 @@ class AnswerComposer(TemplatedNaturalLanguageGenerator):
         """Read the sources and the clinic's settings once.
 
         Args:
-            endpoint_config: the `nlg` block of endpoints.yml, with `sources`, `clinic` and `prices`: paths from
-                the project's root.
+            endpoint_config: the `nlg` block of endpoints.yml, with `sources` and `clinic`: paths from the project's root.
             domain: the domain; Rasa hands over the model's responses later.
 
         Raises:
@@ -61,7 +61,7 @@ class AnswerComposer(TemplatedNaturalLanguageGenerator):
         self._sources = read_mapping(ROOT / settings["sources"])
         self._clinic = read_clinic(ROOT / settings["clinic"])
         self._placeholders = self._clinic.placeholders()
-        self._published = read_published(ROOT / settings["prices"])
+        self._published = read_published(PUBLISHED_PRICES)
 
     @property
     def responses(self) -> dict[str, list[Draft]]:

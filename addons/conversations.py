@@ -477,8 +477,10 @@ class ConversationStore(SQLTrackerStore):
                 if await self.ready() and not self._journal:
                     self._down = False
                     logger.warning("The conversations' database is back; every turn that waited is written.")
+                    return
             except ConversationsUnavailable:
-                await asyncio.sleep(RETRY_SECONDS)
+                pass
+            await asyncio.sleep(RETRY_SECONDS)
 
     def _read_recent(self, sender_id: str, connection: Connection) -> list[Event]:
         """The last turns of the newest session, and before them what decides how it goes on: slots, an active form, a pause."""

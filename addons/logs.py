@@ -10,12 +10,11 @@ import logging
 import os
 import sys
 import time
+import traceback
 import warnings
 from typing import Any
 
 import structlog
-
-from addons.channels.turns import where
 
 FORMAT_VARIABLE = "LOG_FORMAT"
 OWN = ("addons", "commands")
@@ -55,6 +54,15 @@ def keep_private() -> None:
     warnings.simplefilter("ignore")  # their texts quote messages too, and they bypass the log
     for handler in logging.getLogger().handlers:
         handler.setFormatter(Line())
+
+
+def where(error: BaseException | None) -> str:
+    """An exception's type and the line it came from, without its message: that may quote a patient."""
+    if error is None:
+        return "no exception"
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno} ({frames[-1].name})" if frames else ""
+    return f"{type(error).__name__}{place}"
 
 
 def _private_record(

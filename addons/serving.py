@@ -16,11 +16,11 @@ from sanic import Blueprint, Sanic, response
 from sanic.request import Request
 from sanic.response import BaseHTTPResponse, HTTPResponse
 
-from addons.channels.turns import conversation_store, technical_texts, where
+from addons.channels.turns import conversation_store, technical_texts
 from addons.clinic import read_clinic
 from addons.configuration import ROOT
 from addons.conversations import ConversationStore
-from addons.logs import REQUEST, keep_private
+from addons.logs import REQUEST, keep_private, where
 from addons.model_file import DamagedModel, check_checksum
 
 BODY_LIMIT_BYTES = 64 * 1024

@@ -123,6 +123,11 @@ _TITLES = {
     "utter_shortened": "The message was too long to read all of it",
     "utter_evidence_caveat": "Evidence line, how weak the proof is",
     "utter_sources": "Sources line",
+    "utter_clinic_prices_intro": "Before a clinic's own prices",
+    "utter_clinic_price": "One of a clinic's own prices",
+    "utter_clinic_prices_after": "Between a clinic's own prices and the published ones",
+    "utter_sources_of_answer": "Sources of the last answer, first line",
+    "utter_source_of_answer": "Sources of the last answer, each source",
     "utter_affirm": "The patient says yes",
     "utter_deny": "The patient says no",
     "utter_greet": "The patient says hello",
@@ -210,7 +215,8 @@ dd{margin:0;font-weight:600}
 .sources,.notes{font-size:.9375rem}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;margin:.6rem 0;font-size:.9375rem}
-th,td{border:1px solid var(--line);padding:.25rem .5rem;text-align:left;vertical-align:top;min-width:6rem}
+th,td{border:1px solid var(--line);padding:.25rem .5rem;text-align:left;vertical-align:top;min-width:8rem;
+overflow-wrap:break-word}
 #evidence h3{margin-top:2rem}
 #evidence h4{margin-top:1.2rem}
 [hidden]{display:none!important}

@@ -1,14 +1,15 @@
 """Measures how well messages are understood, as the patient meets it: the full pipeline, refusals and all.
 
 Reads a folder of labelled messages (tests/evaluation by default): single.jsonl, oos.jsonl, safety.jsonl, multi.jsonl,
-followups.jsonl. Prints one table and the confusions, and writes both as JSON. Nothing here may be used to set a threshold.
+followups.jsonl. Prints the figures beside the last landed ones (docs/quality.json), the coverage curve, recall by intent and the
+confusions, and writes them as JSON. `--land` makes these figures the landed ones. Nothing here may be used to set a threshold.
 """
 
 import argparse
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from commands.train import trained_model
 
 EVALUATION = ROOT / "tests" / "evaluation"
 RESULT = ROOT / "results" / "evaluation.json"
+LANDED = ROOT / "docs" / "quality.json"
+COVERAGES = (100, 95, 90, 85, 80, 70, 60, 50)
 FILES = ("single", "oos", "safety", "multi", "followups")
 
 Item = dict[str, Any]
@@ -75,11 +78,36 @@ def outcome(item: Item, turn: Turn) -> str:
     return "missed" if is_refused(turn) else "wrong"
 
 
+def coverage_curve(ours: Sequence[tuple[Item, Turn]]) -> list[dict[str, float]]:
+    """How many answers would be wrong if only the surest questions were answered.
+
+    Args:
+        ours: messages that are ours, with what came of them.
+
+    Returns:
+        For each of `COVERAGES`, in percent of the messages: `answered`, `wrong`, and the `probability` of the least sure answer.
+    """
+    guesses = []
+    for item, turn in ours:
+        best = next((entry for entry in turn.understood["intent_ranking"] if entry["name"] not in NOT_OURS), None)
+        name, probability = (best["name"], best["confidence"]) if best else ("", 0.0)
+        guesses.append((float(probability), name in accepted(item)))
+    guesses.sort(key=lambda guess: -guess[0])
+    curve = []
+    for coverage in COVERAGES:
+        answered = guesses[: round(len(guesses) * coverage / 100)]
+        wrong = 100 * sum(not right for _, right in answered) / max(len(guesses), 1)
+        least = answered[-1][0] if answered else 0.0
+        curve.append({"answered": coverage, "wrong": round(wrong, 1), "probability": round(least, 2)})
+    return curve
+
+
 async def measure(assistant: Assistant, items: dict[str, list[Item]]) -> dict[str, Any]:
     """Send every message and count.
 
     Returns:
-        `figures` (percent by name), `confusions` (label -> what it was taken for, with the messages), `recall` by intent.
+        `figures` (percent by name), `confusions` (label -> what it was taken for, with the messages), `recall` by intent,
+        `coverage` (see `coverage_curve`).
     """
     single = [(item, await assistant.say(item["text"])) for item in items["single"]]
     oos = [(item, await assistant.say(item["text"])) for item in items["oos"]]
@@ -105,6 +133,8 @@ async def measure(assistant: Assistant, items: dict[str, list[Item]]) -> dict[st
         "single: right topic": percent(outcome(item, turn) == "right" for item, turn in single),
         "single, ours: right": percent(outcome(item, turn) == "right" for item, turn in ours),
         "single, ours: right or offered": percent(outcome(item, turn) in {"right", "offered"} for item, turn in ours),
+        "single, ours: offered": percent(outcome(item, turn) == "offered" for item, turn in ours),
+        "single, ours: missed": percent(outcome(item, turn) == "missed" for item, turn in ours),
         "single, ours: wrong": percent(outcome(item, turn) == "wrong" for item, turn in ours),
         "single, ours: rejected": percent(is_refused(turn) for _, turn in ours),
         "single: more than one answer": percent(len(turn.intents) > 1 for _, turn in single),
@@ -146,15 +176,27 @@ async def measure(assistant: Assistant, items: dict[str, list[Item]]) -> dict[st
         "figures": figures,
         "outcomes": dict(outcomes),
         "recall": recall,
+        "coverage": coverage_curve(ours),
         "confusions": confusions,
         "several questions misread": several,
     }
 
 
-def report(result: dict[str, Any]) -> str:
-    """The table and the confusions, as text."""
-    lines = ["| figure | % |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in result["figures"].items()]
+def report(result: dict[str, Any], landed: Figures | None = None) -> str:
+    """Figures, coverage curve, recall and confusions, as text.
+
+    Args:
+        result: what `measure` returned.
+        landed: the figures to compare with.
+    """
+    lines = ["| figure | % | landed | change |", "|---|---|---|---|"]
+    for name, value in result["figures"].items():
+        before = (landed or {}).get(name)
+        lines.append(f"| {name} | {value} | " + ("| |" if before is None else f"{before} | {value - before:+.1f} |"))
+    lines += ["", "If only the surest were answered:", "| answered % | wrong % | from probability |", "|---|---|---|"]
+    lines += [f"| {point['answered']} | {point['wrong']} | {point['probability']} |" for point in result["coverage"]]
+    lines += ["", "Right by label, worst first: "]
+    lines[-1] += ", ".join(f"{intent} {share:g}" for intent, share in sorted(result["recall"].items(), key=lambda pair: pair[1]))
     lines += ["", "Taken for something else (label -> understood: messages):"]
     pairs = [
         (len(texts), label, understood, texts)
@@ -164,6 +206,11 @@ def report(result: dict[str, Any]) -> str:
     for count, label, understood, texts in sorted(pairs, key=lambda pair: -pair[0]):
         lines.append(f"  {count}  {label} -> {understood}: " + " / ".join(text[:60] for text in texts[:4]))
     return "\n".join(lines)
+
+
+def landed_figures() -> Figures:
+    """The figures of the last landing, if there are any."""
+    return dict(json.loads(LANDED.read_text(encoding="utf-8"))["figures"]) if LANDED.is_file() else {}
 
 
 def evaluate(model: Path, folder: Path) -> dict[str, Any]:
@@ -180,13 +227,20 @@ def main() -> int:
     """The `make evaluate` command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=EVALUATION, help="folder of labelled messages")
+    parser.add_argument("--land", action="store_true", help="make these figures the landed ones")
     wanted = parser.parse_args()
+    if wanted.land and wanted.data != EVALUATION:
+        raise CommandFailed("Only figures of tests/evaluation can land; leave out --data or --land.")
     read_items(wanted.data)
     result = evaluate(trained_model(), wanted.data)
-    say(report(result))
+    say(report(result, landed_figures() if wanted.data == EVALUATION else None))
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     say(f"\nWritten to {RESULT.relative_to(ROOT)}")
+    if wanted.land:
+        kept = {name: result[name] for name in ("messages", "figures", "recall", "coverage")}
+        LANDED.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        say(f"Landed in {LANDED.relative_to(ROOT)}")
     return 0
 
 

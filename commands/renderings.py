@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import json
 import re
+import statistics
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from rasa.shared.core.events import SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from addons.answering import ANSWER, FALLBACK, CuratedAnswers
-from addons.channels.render import Reply, instagram, messenger, sms, telegram, whatsapp
+from addons.channels.render import Reply, instagram, messenger, segments, sms, telegram, whatsapp
 from addons.channels.turns import technical_texts
 from addons.clinic import Clinic, read_clinic
 from addons.configuration import ROOT
@@ -139,9 +140,12 @@ def main() -> int:
         pages = []
         for name, message in messages:
             shown = render(Reply.from_message(message))
-            parts = [part if isinstance(part, str) else json.dumps(part, indent=1, ensure_ascii=False) for part in shown]
-            pages.append(f"===== {name}\n" + "\n----- next message\n".join(parts))
+            texts = [part if isinstance(part, str) else json.dumps(part, indent=1, ensure_ascii=False) for part in shown]
+            pages.append(f"===== {name}\n" + "\n----- next message\n".join(texts))
         (FOLDER / f"{platform}.txt").write_text("\n\n".join(pages) + "\n", encoding="utf-8")
+    answers = [Reply.from_message(message) for _, message in messages if len(message.get("topics") or []) == 1]
+    parts = [sum(map(segments, clinic_renderers()["sms"](answer))) for answer in answers]
+    say(f"An answer to one question takes {min(parts)} to {max(parts)} SMS parts, at the median {statistics.median(parts):g}.")
     for name, content in golden().items():
         (GOLDEN / name).write_text(content, encoding="utf-8")
     say(f"{len(messages)} replies on five platforms: {FOLDER.relative_to(ROOT)}; {GOLDEN.relative_to(ROOT)} is written anew.")

@@ -22,6 +22,7 @@ INPUTS = (
     "addons/understanding",
     "encoder/vocab.txt",
     "encoder/model.onnx",
+    "encoder/corpus",
 )
 KEPT_MODELS = 2
 

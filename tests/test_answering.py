@@ -12,9 +12,8 @@ from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import BotUttered, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
-from addons.answering import CuratedAnswers
+from addons.answering import ANSWER, COMPUTED, GRADES, CuratedAnswers
 from addons.clinic import Clinic, Price
-from addons.composing import ANSWER, COMPUTED, GRADES
 from addons.configuration import ROOT, ConfigurationError
 from commands.content import responses
 
@@ -23,7 +22,6 @@ ALL = responses()
 ANSWERS = sorted(name for name in ALL if name.startswith(ANSWER))
 CONCERNS = (None, "skin_ageing", "fat", "cellulite", "hair_loss", "pigmentation", "pain_relief", "scars")
 ENDPOINTS = sorted(path for path in ROOT.rglob("endpoints*.yml") if not {".venv", ".tools"} & set(path.parts))
-# What addons/composing.py and addons/answering.py fill in themselves.
 CAVEATS = [variation["text"] for variation in ALL["utter_evidence_caveat"]]
 
 

@@ -148,7 +148,10 @@ async def test_the_same_conversation_passes_on_every_channel(person: Person, kep
     assert stored[3] not in {"1", ""}, "the choice is stored as the question it stands for"
     assert stored[4] == EMERGENCY
 
-    assert await store.erase(person.conversation) > 0
+    (asked_back,) = await person.say("please delete this conversation")
+    assert asked_back.startswith("Shall I erase this conversation?")
+    (done,) = await person.choose_first([asked_back])
+    assert done.startswith("I erase it now")
     assert await store.history(person.conversation) == []
     assert each_is_an_answer_with_its_caveat(await person.say("does it hurt"))
 

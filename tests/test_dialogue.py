@@ -1,11 +1,21 @@
 """What a message does besides asking, what a number of sessions comes to, and how soon a symptom must be seen."""
 
+from typing import Any
+
 import pytest
+from rasa.core.actions.action import ActionExtractSlots
+from rasa.core.channels.channel import CollectingOutputChannel
+from rasa.core.nlg.response import TemplatedNaturalLanguageGenerator
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.events import ActiveLoop, BotUttered, SlotSet, UserUttered
+from rasa.shared.core.trackers import DialogueStateTracker
+from rasa.shared.nlu.training_data.message import Message
 
 from addons.clinic import Price
 from addons.configuration import ROOT, ConfigurationError
 from addons.dialogue.acts import ActReader, Situation, plain, read_phrases
-from addons.dialogue.check import SUBJECTS, summary
+from addons.dialogue.check import CHECK, SUBJECTS, summary
+from addons.dialogue.components import ActDetector, situation
 from addons.dialogue.estimate import estimate, read_published, sessions_named
 from addons.dialogue.symptoms import ASK, DAYS, TABLE, TODAY, WATCH, SymptomGuide
 from addons.sentences import in_short, sentences
@@ -14,6 +24,8 @@ from commands.content import responses
 READER = ActReader(read_phrases(ROOT / "data" / "acts.yml"))
 GUIDE = SymptomGuide(ROOT / "data" / "symptoms.yml")
 ALL = responses()
+DOMAIN = Domain.load(str(ROOT / "domain.yml"))
+DETECTOR = ActDetector()
 DOMAIN_SLOTS = [f"check_{subject}" for subject in SUBJECTS]
 
 
@@ -244,3 +256,60 @@ def test_the_short_form_of_an_answer_is_whole_sentences_and_much_shorter(name: s
     assert short[-1] in ".!?)" or short.splitlines()[-1].startswith("- ")
     assert set(sentences(short)) <= set(sentences(text))
     assert ("{emergency_number}" in short) == ("{emergency_number}" in text)
+
+
+def heard(text: str, intent: str, tracker: DialogueStateTracker) -> Message:
+    question = {"intent": intent, "text": text, "confidence": 0.9, "concern": None}
+    ranking = [{"name": intent, "confidence": 0.9}]
+    message = Message({"text": text, "entities": [], "intent": ranking[0], "intent_ranking": ranking, "questions": [question]})
+    return DETECTOR.process([message], tracker)[0]
+
+
+async def slots_after(text: str, intent: str, tracker: DialogueStateTracker) -> dict[str, Any]:
+    message = heard(text, intent, tracker)
+    tracker.update(UserUttered(text, message.get("intent"), message.get("entities")), DOMAIN)
+    nlg = TemplatedNaturalLanguageGenerator({})
+    tracker.update_with_events(await ActionExtractSlots(None).run(CollectingOutputChannel(), nlg, tracker, DOMAIN), DOMAIN)
+    return dict(tracker.current_slot_values())
+
+
+def in_the_check(slot: str) -> DialogueStateTracker:
+    tracker = DialogueStateTracker("someone", DOMAIN.slots)
+    tracker.update_with_events([ActiveLoop(CHECK), SlotSet("requested_slot", slot)], DOMAIN)
+    return tracker
+
+
+async def test_an_answer_fills_the_question_that_was_asked_and_no_other() -> None:
+    slots = await slots_after("yes", "affirm", in_the_check("check_scars"))
+    assert {name: slots[name] for name in DOMAIN_SLOTS if slots[name]} == {"check_scars": "yes"}
+
+
+async def test_the_answers_are_cleared_with_the_first_message_after_the_check() -> None:
+    tracker = in_the_check("check_age")
+    assert (await slots_after("no", "deny", tracker))["check_age"] == "no"
+    assert (await slots_after("what is that", "out_of_scope", tracker))["check_age"] == "no"
+    tracker.update_with_events([ActiveLoop(None), SlotSet("requested_slot", None)], DOMAIN)
+    assert (await slots_after("thanks", "thank", tracker))["check_age"] is None
+
+
+async def test_erasing_is_wanted_only_after_a_yes_to_that_question() -> None:
+    tracker = DialogueStateTracker("someone", DOMAIN.slots)
+    tracker.update(BotUttered("An answer.", metadata={"utter_action": "utter_faq_cost"}), DOMAIN)
+    assert not (await slots_after("yes", "affirm", tracker))["erase_requested"]
+    tracker.update(BotUttered("Shall I?", metadata={"utter_action": "utter_erase_confirm"}), DOMAIN)
+    assert (await slots_after("Yes, erase it", "ask_privacy", tracker))["erase_requested"] is True
+
+
+def test_what_the_conversation_waits_for_lapses() -> None:
+    tracker = DialogueStateTracker("someone", DOMAIN.slots)
+    tracker.update(BotUttered("An answer.", metadata={"topics": ["cost"], "sessions": [6, 6]}, timestamp=1000.0), DOMAIN)
+    assert situation(tracker, 1010.0).last_answer == "faq_cost"
+    assert situation(tracker, 1010.0).sessions == (6, 6)
+    assert situation(tracker, 2000.0) == Situation()
+
+
+def test_a_sum_wanted_in_other_words_becomes_a_question_about_cost() -> None:
+    message = heard("6 sessions for hair, roughly?", "faq_sessions", DialogueStateTracker("someone", DOMAIN.slots))
+    assert message.get("intent")["name"] == "faq_cost"
+    assert message.get("questions")[0]["sessions"] == [6, 6]
+    assert {"entity": "sessions", "value": 6, "extractor": "ActDetector"} in message.get("entities")

@@ -18,18 +18,48 @@ FLOORS = {
     "single: right topic": 82.0,
     "out of scope, far: refused": 95.0,
     "out of scope, near: refused": 80.0,
-    "urgent: recognised": 95.0,
-    "several questions: all right": 50.0,
-    "follow-up turns: right topic": 80.0,
+    "urgent: recognised": 97.0,
+    "several questions: all right": 70.0,
+    "follow-up turns: right topic": 82.0,
     "single: right concern": 90.0,
 }
 CEILINGS = {
     "single, ours: rejected": 8.0,
     "single, ours: wrong": 11.0,
     "single: more than one answer": 2.0,
-    "urgent: false alarms, look-alikes": 6.0,
+    "urgent: false alarms, look-alikes": 4.0,
     "urgent: false alarms, all others": 3.0,
 }
+
+DEVELOPMENT = Path(__file__).parent / "development"
+DEVELOPMENT_FLOORS = {
+    "several questions: all right": 74.0,
+    "several questions: first right": 88.0,
+    "follow-up turns: right topic": 91.0,
+    "follow-up turns: right concern": 95.0,
+    "urgent: recognised": 97.0,
+    "not urgent look-alikes: right topic": 80.0,
+}
+DEVELOPMENT_CEILINGS = {"urgent: false alarms, look-alikes": 4.0, "single: more than one answer": 4.0}
+
+
+@pytest.mark.model
+async def test_the_development_messages_are_understood_no_worse_than_their_floors(assistant: Assistant) -> None:
+    result = await measure(assistant, read_items(DEVELOPMENT))
+    figures = result["figures"]
+    below = {name: figures[name] for name, floor in DEVELOPMENT_FLOORS.items() if figures[name] < floor}
+    above = {name: figures[name] for name, ceiling in DEVELOPMENT_CEILINGS.items() if figures[name] > ceiling}
+    assert not below, report(result)
+    assert not above, report(result)
+
+
+def test_no_message_is_in_both_the_development_and_the_evaluation_set() -> None:
+    def texts(folder: Path) -> set[str]:
+        items = read_items(folder)
+        several = {turn["text"] for conversation in items["followups"] for turn in conversation["turns"][:1]}
+        return several | {item["text"].lower() for name in ("multi", "safety", "oos") for item in items[name]}
+
+    assert not texts(DEVELOPMENT) & texts(EVALUATION)
 
 
 @pytest.mark.model

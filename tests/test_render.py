@@ -185,9 +185,9 @@ def test_whatsapp_numbers_the_choices_of_an_answer_too_long_for_buttons() -> Non
     assert only["text"]["body"].endswith("1. Does number one help me?\n2. Does number two help me?")
 
 
+@pytest.mark.parametrize("title", ["What happens in a whole session of it?", "x" * 21])
 @pytest.mark.parametrize("platform", ["whatsapp", "messenger", "instagram"])
-def test_a_title_that_fits_no_button_is_numbered_never_cut(platform: str) -> None:
-    title = "What happens in a whole session of it?"
+def test_a_title_that_fits_no_button_is_numbered_never_cut(platform: str, title: str) -> None:
     (only,) = RENDER[platform](Reply.from_message({"body": "Which?", "buttons": [{"title": title}]}))
     assert read(platform, only) == f"Which?\n1. {title}"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from commands.assistant import Assistant
+from commands.assistant import Assistant, Turn
 from commands.content import responses
 
 pytestmark = pytest.mark.model
@@ -43,11 +43,97 @@ async def test_nothing_readable_still_gets_a_reply(assistant: Assistant, text: s
 @settings(max_examples=80, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=st.text(max_size=10_000))
 async def test_any_text_gets_a_reply_and_an_answer_carries_the_caveat(assistant: Assistant, text: str) -> None:
-    turn = await assistant.say(text)
+    check_one_reply_with_its_caveat(await assistant.say(text))
+
+
+PIECES = [
+    "how much", "is it", "does it hurt", "and", "or", "also", ",", "?", "\n", "- ", "1. ", "2) ", "before and after", "for hair",
+    "my face", "i cant breathe", "no fever", "warfarin", "botox", "thanks", "hi", "💉", "why", "сколько", "x" * 200,
+    "cost/sessions", "...", "/", "first,",
+]  # fmt: skip
+
+
+@settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@given(messages=st.lists(st.lists(st.sampled_from(PIECES), max_size=40).map(" ".join), min_size=1, max_size=3))
+async def test_any_jumble_of_what_people_write_gets_one_reply_a_turn_in_any_conversation(
+    assistant: Assistant, messages: list[str]
+) -> None:
+    conversation = assistant.new_conversation()
+    for message in messages:
+        turn = await assistant.say(message, conversation)
+        check_one_reply_with_its_caveat(turn)
+        assert 1 <= len(turn.understood["questions"]) <= 3
+
+
+def check_one_reply_with_its_caveat(turn: Turn) -> None:
+    assert len(turn.replies) == len(turn.metadata) == 1
     assert turn.text
-    for reply, metadata in zip(turn.replies, turn.metadata):
-        if metadata.get("topics"):
-            assert any(caveat in reply["text"] for caveat in CAVEATS)
+    if turn.metadata[0].get("topics"):
+        assert any(caveat in turn.text for caveat in CAVEATS)
+
+
+async def asked(assistant: Assistant, *messages: str) -> Turn:
+    conversation = assistant.new_conversation()
+    for message in messages[:-1]:
+        await assistant.say(message, conversation)
+    return await assistant.say(messages[-1], conversation)
+
+
+@pytest.mark.parametrize(
+    ("text", "intents"),
+    [
+        ("is it sore and what do i pay", ["faq_pain", "faq_cost"]),
+        ("price, visits, bruises", ["faq_cost", "faq_sessions", "faq_side_effects"]),
+        ("what to do before and after", ["faq_preparation", "faq_aftercare"]),
+        ("what does it cost does it hurt", ["faq_cost", "faq_pain"]),
+        ("1. price 2. does it hurt", ["faq_cost", "faq_pain"]),
+        ("what does it cost? and what is the capital of norway?", ["faq_cost", "out_of_scope"]),
+        ("Hello, my sister had it in Spain. She was happy. Does it hurt? What does it cost?", ["faq_pain", "faq_cost"]),
+        ("what does it cost for fat and for hair", ["faq_cost", "faq_cost"]),
+        ("does it hurt? does it hurt??", ["faq_pain"]),
+        ("price? does it hurt? is it safe? how many visits?", ["faq_cost", "faq_pain", "faq_serious_risks"]),
+        ("can i drink wine and coffee afterwards", ["faq_aftercare"]),
+        ("i have lupus. is that a problem?", ["faq_contraindications"]),
+    ],
+)
+async def test_the_questions_of_a_message_are_answered_in_the_order_asked(
+    assistant: Assistant, text: str, intents: list[str]
+) -> None:
+    turn = await assistant.say(text)
+    assert turn.intents == intents
+    assert len(turn.replies) == 1
+
+
+async def test_a_part_that_is_not_ours_is_named_and_the_rest_answered(assistant: Assistant) -> None:
+    turn = await assistant.say("what does it cost? and what is the capital of norway?")
+    assert turn.metadata[0]["topics"] == ["cost"]
+    assert "capital of norway" in turn.text
+
+
+async def test_a_correction_keeps_the_topic_and_takes_the_new_concern(assistant: Assistant) -> None:
+    turn = await asked(assistant, "what does it cost for fat", "no i mean for scars")
+    assert (turn.metadata[0]["topics"], turn.metadata[0]["concern"]) == (["cost"], "scars")
+
+
+async def test_why_and_tell_me_more_are_about_the_last_answer(assistant: Assistant) -> None:
+    for message in ("why", "tell me more"):
+        assert (await asked(assistant, "does it hurt", message)).intent == "faq_pain"
+
+
+async def test_a_condition_named_after_an_answer_asks_whether_it_is_allowed(assistant: Assistant) -> None:
+    assert (await asked(assistant, "what are the risks", "even if im on warfarin?")).intent == "faq_contraindications"
+
+
+async def test_after_an_emergency_the_action_is_repeated_until_something_else_is_plainly_asked(assistant: Assistant) -> None:
+    first = "my throat is closing up since the injections"
+    for vague in ("ok", "it is still tight", "what now"):
+        assert (await asked(assistant, first, vague)).metadata[0]["safety"] == "emergency"
+    assert (await asked(assistant, first, "how much does it cost?")).metadata[0]["topics"] == ["cost"]
+
+
+async def test_danger_in_one_sentence_is_not_drowned_by_the_others(assistant: Assistant) -> None:
+    turn = await assistant.say("Can it cause this? I had the session for my hair today. My tongue is huge and I cant breathe.")
+    assert turn.metadata[0]["safety"] == "emergency"
 
 
 async def test_the_same_message_is_understood_the_same_way_twice(assistant: Assistant) -> None:

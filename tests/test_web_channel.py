@@ -752,6 +752,18 @@ async def test_the_widget_is_told_what_it_needs_and_no_secret(server: Server) ->
     assert KEY not in json.dumps(config)
 
 
+async def test_the_settings_come_as_a_script_too(agent: StandInAgent) -> None:
+    async with serving(agent, {"origins": [CLINIC]}) as running:
+        page = running.page(CLINIC)
+        script = await page.call("GET", "/config.js")
+        assert script.headers["Content-Type"] == "text/javascript; charset=utf-8"
+        assert script.headers["Access-Control-Allow-Origin"] == CLINIC
+        assert script.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+        body = script.text.removeprefix("export default ").rstrip().removesuffix(";")
+        assert json.loads(body) == (await page.call("GET", "/config.json")).body
+        assert (await running.page("https://other.example").call("GET", "/config.js")).code == "foreign_origin"
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("path", ["/session", "/messages", "/history", "/feedback", "/erase", "/livez"])
 async def test_a_wrong_method_finds_nothing(server: Server, path: str, method: str) -> None:

@@ -184,6 +184,7 @@ async def serving(agent: Any, credentials: dict[str, Any] | None = None) -> Asyn
     Sanic.test_mode = True  # lets one process make the same application again
     app = configure_app([WebChannel.from_credentials(credentials)], enable_api=False)
     app.ctx.agent = agent
+    app.ctx.checked = True  # a stand-in is neither a model nor a store, which the server would end over
     listening = socket.socket()
     listening.bind((HOST, 0))
     server = await app.create_server(sock=listening, access_log=False, return_asyncio_server=True)

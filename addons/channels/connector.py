@@ -24,9 +24,9 @@ from addons.channels.client import PlatformClient, SendingFailed
 from addons.channels.credentials import pseudonym
 from addons.channels.inbox import Inbox, Job
 from addons.channels.render import Choice, Reply, choices_of, chosen, tapped
-from addons.channels.turns import Turns, conversation_store, stored_replies, technical_texts, where
+from addons.channels.turns import Turns, conversation_store, stored_replies, technical_texts
 from addons.clinic import Clinic
-from addons.serving import protect
+from addons.logs import where
 
 # A platform's webhook bodies are a few kilobytes; batches of them stay below this.
 LARGEST_BODY_BYTES = 256 * 1024
@@ -180,7 +180,6 @@ class Connector(InputChannel):
     def _new_blueprint(self) -> Blueprint:
         """Routes of this channel, with the ending already set."""
         blueprint = Blueprint(f"{self.name()}_webhook")
-        protect(blueprint)
         blueprint.listener("before_server_stop")(self._finish)
         return blueprint
 

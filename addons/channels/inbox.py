@@ -8,7 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
-from addons.channels.turns import where
+from addons.logs import where
 
 Job = Callable[[], Awaitable[None]]
 

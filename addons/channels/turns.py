@@ -7,7 +7,6 @@ turn when the sender hangs up while it runs.
 import asyncio
 import logging
 import time
-import traceback
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from rasa.core.channels.channel import OutputChannel, UserMessage
 
 from addons.clinic import Clinic
 from addons.configuration import ROOT, read_mapping
+from addons.logs import where
 
 TECHNICAL = ROOT / "data" / "safety" / "technical.yml"
 LANGUAGE = "en"
@@ -109,17 +109,6 @@ def technical_texts(clinic: Clinic) -> dict[str, str]:
     if clinic.phone:
         texts["apology"] += f"\n{phone}"
     return texts
-
-
-def where(error: BaseException) -> str:
-    """What failed and where, without the error's message: that may hold what a patient wrote.
-
-    Returns:
-        Such as `ValueError at store.py:12 (save)`.
-    """
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {frames[-1].filename}:{frames[-1].lineno} ({frames[-1].name})" if frames else ""
-    return f"{type(error).__name__}{place}"
 
 
 def stored_replies(events: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any] | None, list[Reply]]]:

@@ -50,7 +50,7 @@ class ActDetector(GraphComponent):
             act = self._reader.read(text, questions, named, here)
             if act:
                 _apply(act, message)
-            if tracker and _has_old_answers(tracker, act):
+            if tracker and _has_old_answers(tracker):
                 _add_entity(message, "check_cleared", None)
             sessions = self._reader.sessions(text, questions, here)
             if sessions:
@@ -91,10 +91,9 @@ def situation(tracker: DialogueStateTracker, now: float) -> Situation:
     return here
 
 
-def _has_old_answers(tracker: DialogueStateTracker, act: Act | None) -> bool:
-    """Whether answers of a check that is over, or is left by this act, are still kept."""
-    over = tracker.active_loop_name != CHECK or (act is not None and act.name == "leave_check")
-    return over and any(tracker.get_slot(f"check_{subject}") is not None for subject in SUBJECTS)
+def _has_old_answers(tracker: DialogueStateTracker) -> bool:
+    """Whether answers of a check that is over are still kept."""
+    return tracker.active_loop_name != CHECK and any(tracker.get_slot(f"check_{subject}") is not None for subject in SUBJECTS)
 
 
 def _add_entity(message: Message, name: str, value: Any) -> None:

@@ -1,12 +1,13 @@
-"""Which intent a question has: two linear classifiers that look at different things, averaged.
+"""Which intent a question has: two linear classifiers that look at different things, their scores added.
 
 One sees words and letter sequences (tf-idf: exact terms, typos) and what kinds of thing the vocabulary found, the other the
-sentence encoder's vector (meaning). Beside the probabilities it gives the similarity to the nearest training example: far
-questions are unlike everything we know, and no probability shows that.
+sentence encoder's vector (meaning). Words need many messages, so that one also learns from the encoder's teaching corpus; the
+other does not, because the encoder knows those messages by heart. Beside the probabilities it gives the similarity to the nearest
+training example: far questions are unlike everything we know, and no probability shows that.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,34 @@ Matrix = npt.NDArray[np.float32]
 # The best in cross-validation over the training examples (inverse regularisation strengths of 0.1 to 30 tried).
 _WORDS_C = 0.3
 _MEANING_C = 3.0
-# A support vector machine gives distances, not probabilities; this slope makes their softmax about as sure as it is right.
+# A support vector machine gives distances, not log-probabilities; this slope gives both classifiers about the same say.
 _WORDS_SLOPE = 4.0
 _COSTLIER = {"report_emergency": 1.5, "out_of_scope": 2.0}
 # Tokens of one letter count ("u", "r"), punctuation does not.
 _WORD_OPTIONS: dict[str, Any] = {"ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"}
 _LETTER_OPTIONS: dict[str, Any] = {"ngram_range": (2, 5), "analyzer": "char_wb"}
-_MOST_FEATURES = 20000
+_MOST_WORDS = 20000
+_MOST_LETTERS = 30000
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Messages with their labels.
+
+    Attributes:
+        texts: the messages, tidy.
+        mentions: what the vocabulary found in each.
+        intents: their labels.
+    """
+
+    texts: Sequence[str]
+    mentions: Sequence[Sequence[Mention]]
+    intents: Sequence[str]
+
+    def only(self, rows: Iterable[int]) -> "Labelled":
+        """Some of them, by position."""
+        chosen = [(self.texts[row], self.mentions[row], self.intents[row]) for row in rows]
+        return Labelled([row[0] for row in chosen], [row[1] for row in chosen], [row[2] for row in chosen])
 
 
 @dataclass(frozen=True)
@@ -64,7 +86,7 @@ class Scored:
 
 
 class IntentClassifier:
-    """A linear support vector machine on words and letters, a logistic regression on meaning, averaged."""
+    """A linear support vector machine on words and letters, a logistic regression on meaning, their scores added."""
 
     def __init__(
         self,
@@ -72,6 +94,7 @@ class IntentClassifier:
         vectorizers: tuple[TfidfVectorizer, TfidfVectorizer],
         weights: dict[str, Matrix],
         examples: list[tuple[str, str]],
+        sharpness: float = 1.0,
     ) -> None:
         """Put together what `fit` or `load` found; use those.
 
@@ -81,6 +104,8 @@ class IntentClassifier:
             weights: words_coef (intents, features), words_intercept (intents,), meaning_coef (intents, dimensions),
                 meaning_intercept (intents,), vectors (examples, dimensions).
             examples: (text, intent) of every training example that is ours.
+            sharpness: what the scores are multiplied with before they become probabilities, so that of all questions answered
+                with a probability of 0.8, 80 % are right. `make thresholds` finds it.
         """
         self._intents = intents
         self._vectorizers = vectorizers
@@ -88,35 +113,41 @@ class IntentClassifier:
         # Laid out for the multiplication below; done for every message it would cost more than the multiplication.
         self._words_by_feature = np.ascontiguousarray(weights["words_coef"].T)
         self._examples = examples
+        self._sharpness = sharpness
 
     @classmethod
     def fit(
         cls,
-        texts: Sequence[str],
-        mentions: Sequence[Sequence[Mention]],
-        intents: Sequence[str],
+        examples: Labelled,
         vectors: Vectors,
+        corpus: Labelled | None = None,
         not_ours: str = "out_of_scope",
+        sharpness: float = 1.0,
     ) -> "IntentClassifier":
         """Teach the classifier. The same examples give the same classifier.
 
         Args:
-            texts: the training examples.
-            mentions: what the vocabulary found in each.
-            intents: their labels.
+            examples: the training examples.
             vectors: their encoder vectors, one row each.
+            corpus: further messages to learn words from.
             not_ours: the label whose examples are no neighbours: being like them is no reason to answer.
+            sharpness: see `__init__`.
         """
-        labels = np.array(intents)
+        labels = np.array(examples.intents)
+        further = corpus or Labelled([], [], [])
+        texts = [*examples.texts, *further.texts]
+        marked = [_marked(text, named) for text, named in zip(texts, [*examples.mentions, *further.mentions])]
         vectorizers = (
-            TfidfVectorizer(sublinear_tf=True, max_features=_MOST_FEATURES, dtype=np.float32, **_WORD_OPTIONS),
-            TfidfVectorizer(sublinear_tf=True, max_features=_MOST_FEATURES, dtype=np.float32, **_LETTER_OPTIONS),
+            TfidfVectorizer(sublinear_tf=True, max_features=_MOST_WORDS, dtype=np.float32, **_WORD_OPTIONS),
+            TfidfVectorizer(sublinear_tf=True, max_features=_MOST_LETTERS, dtype=np.float32, **_LETTER_OPTIONS),
         )
-        marked = [_marked(text, named) for text, named in zip(texts, mentions)]
         words = hstack([vectorizers[0].fit_transform(marked), vectorizers[1].fit_transform(texts)]).tocsr()
-        weight = _weights(labels)
-        by_words = LinearSVC(C=_WORDS_C, class_weight=weight, random_state=0).fit(words, labels)
-        by_meaning = LogisticRegression(C=_MEANING_C, class_weight=weight, max_iter=300).fit(vectors, labels)
+        word_labels = np.array([*examples.intents, *further.intents])
+        by_words = LinearSVC(C=_WORDS_C, class_weight=_weights(word_labels), random_state=0).fit(words, word_labels)
+        by_meaning = LogisticRegression(C=_MEANING_C, class_weight=_weights(labels), max_iter=300).fit(vectors, labels)
+        if list(by_words.classes_) != list(by_meaning.classes_):
+            unknown = sorted(set(by_words.classes_) ^ set(by_meaning.classes_))
+            raise ValueError(f"Every label of the corpus needs training examples in data/, and there are none for {unknown}.")
         ours = np.flatnonzero(labels != not_ours)
         weights = {
             "words_coef": by_words.coef_,
@@ -129,7 +160,8 @@ class IntentClassifier:
             [str(intent) for intent in by_words.classes_],
             vectorizers,
             {name: np.ascontiguousarray(values, dtype=np.float32) for name, values in weights.items()},
-            [(texts[index], str(labels[index])) for index in ours],
+            [(examples.texts[index], str(labels[index])) for index in ours],
+            sharpness,
         )
 
     def score(self, texts: Sequence[str], mentions: Sequence[Sequence[Mention]], vectors: Vectors) -> list[Scored]:
@@ -143,9 +175,10 @@ class IntentClassifier:
         weights = self._weights
         marked = [_marked(text, named) for text, named in zip(texts, mentions)]
         words = csr_matrix(hstack([self._vectorizers[0].transform(marked), self._vectorizers[1].transform(texts)]))
-        by_words = _softmax(_WORDS_SLOPE * (words @ self._words_by_feature + weights["words_intercept"]))
-        by_meaning = _softmax(vectors @ weights["meaning_coef"].T + weights["meaning_intercept"])
-        probabilities = (by_words + by_meaning) / 2
+        by_words = _WORDS_SLOPE * (words @ self._words_by_feature + weights["words_intercept"])
+        by_meaning = vectors @ weights["meaning_coef"].T + weights["meaning_intercept"]
+        # Adding scores multiplies probabilities: an intent needs both, and either can veto.
+        probabilities = _softmax(self._sharpness * (by_words + by_meaning))
         similarities = vectors @ weights["vectors"].T
         scored = []
         for row, similarity in zip(probabilities, similarities):
@@ -159,6 +192,16 @@ class IntentClassifier:
                 )
             )
         return scored
+
+    def nearest(self, vector: Matrix, count: int) -> list[tuple[str, str, float]]:
+        """The training examples most like a question: (text, intent, cosine), nearest first.
+
+        Args:
+            vector: the question's, `dimensions` numbers.
+            count: how many at most.
+        """
+        similarity = self._weights["vectors"] @ vector
+        return [(*self._examples[index], float(similarity[index])) for index in np.argsort(-similarity, kind="stable")[:count]]
 
     def save(self, folder: Path) -> None:
         """Write the classifier as plain numbers and JSON: nothing in the model archive can run code."""
@@ -174,15 +217,20 @@ class IntentClassifier:
         (folder / "classifier.json").write_text(json.dumps(description, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> "IntentClassifier":
-        """Read what `save` wrote."""
+    def load(cls, folder: Path, sharpness: float = 1.0) -> "IntentClassifier":
+        """Read what `save` wrote.
+
+        Args:
+            folder: where.
+            sharpness: see `__init__`; it may change without training anew.
+        """
         description = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
         words, letters = (
             _vectorizer(saved, options) for saved, options in zip(description["vectorizers"], (_WORD_OPTIONS, _LETTER_OPTIONS))
         )
         weights = {name: values.astype(np.float32) for name, values in load_file(folder / "weights.safetensors").items()}
         examples = [(text, intent) for text, intent in description["examples"]]
-        return cls(description["intents"], (words, letters), weights, examples)
+        return cls(description["intents"], (words, letters), weights, examples, sharpness)
 
 
 def _marked(text: str, mentions: Sequence[Mention]) -> str:

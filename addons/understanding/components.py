@@ -19,7 +19,7 @@ from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
 from addons.configuration import ROOT
-from addons.understanding.classifier import IntentClassifier
+from addons.understanding.classifier import IntentClassifier, Labelled
 from addons.understanding.encoder import SentenceEncoder, encode_remembered
 from addons.understanding.follow_ups import Context, remembered, resolve
 from addons.understanding.questions import TOPIC, QuestionReader
@@ -30,6 +30,7 @@ from addons.understanding.vocabulary import Phrases, Vocabulary, as_entities, re
 
 ENCODER_VOCABULARY = ROOT / "encoder" / "vocab.txt"
 TAUGHT_ENCODER = ROOT / "encoder" / "model.onnx"
+CORPUS_FOLDER = ROOT / "encoder" / "corpus"
 VOCABULARY_FOLDER = ROOT / "data" / "vocabulary"
 # Vectors of the training examples, so that they are not encoded anew for every change of an answer.
 REMEMBERED_VECTORS = ROOT / ".rasa" / "vectors.npz"
@@ -83,6 +84,38 @@ def vocabulary(phrases: Phrases) -> Vocabulary:
         phrases: see `read_phrases`.
     """
     return _vocabulary(json.dumps(phrases))
+
+
+def labelled(texts: list[str], intents: list[str]) -> Labelled:
+    """Messages made tidy, with what the vocabulary finds in them.
+
+    Args:
+        texts: as typed.
+        intents: their labels.
+    """
+    words = vocabulary(read_phrases(VOCABULARY_FOLDER))
+    tidied = [tidy(text) for text in texts]
+    return Labelled(tidied, [words.mentions(words.read(text)) for text in tidied], intents)
+
+
+def corpus(examples: Labelled) -> Labelled:
+    """The encoder's teaching corpus, without messages that are training examples too.
+
+    Args:
+        examples: the training examples.
+    """
+    known = {_letters(text) for text in examples.texts}
+    lines = [
+        (line, path.stem)
+        for path in sorted(CORPUS_FOLDER.glob("*.txt"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip() and _letters(line) not in known
+    ]
+    return labelled([line for line, _ in lines], [label for _, label in lines])
+
+
+def _letters(text: str) -> str:
+    return "".join(character for character in text.lower() if character.isalnum())
 
 
 def code_fingerprint() -> str:
@@ -169,13 +202,26 @@ class QuestionClassifier(GraphComponent):
 
     @staticmethod
     def get_default_config() -> dict[str, Any]:
-        """The keys config.yml may set; see `load_encoder` for the first two, `Thresholds` for the others."""
-        return {"threads": 2, "taught": True, "similarity": 0.0, "probability": 0.0, "out_of_scope": 1.0, "sure": 0.0}
+        """The keys config.yml may set; see `load_encoder` for the first two, `IntentClassifier` and `Thresholds` for the others.
+
+        Without `taught` the teaching corpus, which belongs to this project's subject, is left out as well.
+        """
+        return {
+            "threads": 2,
+            "taught": True,
+            "sharpness": 0.75,
+            "similarity": 0.0,
+            "probability": 0.0,
+            "out_of_scope": 1.0,
+            "sure": 0.0,
+        }
 
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str:
-        """The encoder and this package's code decide the model too."""
-        return encoder_file(config.get("taught", True))[1] + code_fingerprint()
+        """The encoder, its corpus and this package's code decide the model too."""
+        taught = config.get("taught", True)
+        read = "".join(path.read_text(encoding="utf-8") for path in sorted(CORPUS_FOLDER.glob("*.txt"))) if taught else ""
+        return encoder_file(taught)[1] + read + code_fingerprint()
 
     @classmethod
     def create(
@@ -190,12 +236,10 @@ class QuestionClassifier(GraphComponent):
 
     def train(self, training_data: TrainingData) -> Resource:
         """Teach the classifier and put it into the model."""
-        texts = [tidy(example.get("text")) for example in training_data.intent_examples]
-        intents = [str(example.get("intent")) for example in training_data.intent_examples]
-        words = vocabulary(read_phrases(VOCABULARY_FOLDER))
-        mentions = [words.mentions(words.read(text)) for text in texts]
-        vectors = encode_remembered(self._encoder, texts, REMEMBERED_VECTORS)
-        classifier = IntentClassifier.fit(texts, mentions, intents, vectors)
+        rows = training_data.intent_examples
+        examples = labelled([row.get("text") for row in rows], [str(row.get("intent")) for row in rows])
+        vectors = encode_remembered(self._encoder, examples.texts, REMEMBERED_VECTORS)
+        classifier = IntentClassifier.fit(examples, vectors, corpus(examples) if self._config["taught"] else None)
         with self._storage.write_to(self._resource) as folder:
             classifier.save(folder)
         return self._resource
@@ -212,7 +256,7 @@ class QuestionClassifier(GraphComponent):
         """Load the classifier the model holds."""
         component = cls(config, model_storage, resource)
         with model_storage.read_from(resource) as folder:
-            classifier = IntentClassifier.load(folder)
+            classifier = IntentClassifier.load(folder, config["sharpness"])
         thresholds = Thresholds(config["similarity"], config["probability"], config["out_of_scope"], config["sure"])
         component._reader = QuestionReader(component._encoder, classifier, thresholds)
         return component

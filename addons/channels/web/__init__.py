@@ -12,7 +12,7 @@ from sanic.exceptions import PayloadTooLarge
 from sanic.request import Request
 from sanic.response import HTTPResponse, raw
 
-from addons.channels.turns import technical_texts, where
+from addons.channels.turns import technical_texts
 from addons.channels.web.chat import Chat
 from addons.channels.web.messages import read_json
 from addons.channels.web.pages import DEMO_PAGE, common_headers, data_headers, file_headers, read_files
@@ -21,6 +21,7 @@ from addons.channels.web.sessions import Session, Sessions
 from addons.channels.web.settings import Settings, read_settings
 from addons.channels.web.sockets import LARGEST_PACKET, Sockets
 from addons.channels.web.visitors import Allowance, Visitors
+from addons.logs import where
 from addons.serving import protect
 
 # Of a request's body, in bytes.
@@ -98,10 +99,14 @@ class WebChannel(InputChannel):
         async def socket(request: Request) -> HTTPResponse:
             return await self._socket(request)
 
+        async def config_module(request: Request) -> HTTPResponse:
+            return await self._config_module(request)
+
         async def file(request: Request, name: str = "") -> HTTPResponse:
             return self._file(request, name)
 
         blueprint.add_route(socket, "/socket.io/", methods=methods, stream=True, strict_slashes=True)
+        blueprint.add_route(config_module, "/config.js", methods=methods, stream=True)
         blueprint.add_route(file, "/", methods=methods, stream=True, name="demo_page")
         blueprint.add_route(file, "/<name:path>", methods=methods, stream=True, name="file")
         blueprint.middleware("response")(self._add_headers)
@@ -111,6 +116,20 @@ class WebChannel(InputChannel):
 
     async def _config(self, request: Request) -> Answer:
         return 200, self._chat.config()
+
+    async def _config_module(self, request: Request) -> HTTPResponse:
+        """The settings as a script: a website whose policy lets our script in need not let it connect as well."""
+        try:
+            if request.method == "OPTIONS":
+                return _empty()
+            if request.method != "GET":
+                raise Refused("not_found")
+            await self._admit(request, origin_needed=False)
+            headers = {"cross-origin-resource-policy": "cross-origin", "cache-control": "no-cache"}
+            script = f"export default {json.dumps(self._chat.config())};\n"
+            return raw(script.encode(), headers=headers, content_type="text/javascript; charset=utf-8")
+        except Refused as refused:
+            return self._refusal(refused)
 
     async def _open_session(self, request: Request) -> Answer:
         token = _bearer_token(request)

@@ -8,7 +8,7 @@ from typing import Any
 
 from rasa.core.agent import Agent
 
-from addons.channels.turns import Turns, conversation_store, stored_replies, where
+from addons.channels.turns import Turns, conversation_store, stored_replies
 from addons.channels.web.messages import (
     FEEDBACK,
     LONGEST_TEXT,
@@ -22,6 +22,7 @@ from addons.channels.web.refusal import Refused
 from addons.channels.web.sessions import Session
 from addons.channels.web.settings import Settings
 from addons.channels.web.visitors import Allowance
+from addons.logs import where
 
 BUSY_SECONDS = 3
 # What a patient can scroll back to.

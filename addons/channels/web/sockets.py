@@ -12,11 +12,11 @@ from sanic.response import HTTPResponse
 from socketio import AsyncServer
 from socketio.exceptions import ConnectionRefusedError as SocketRefused
 
-from addons.channels.turns import where
 from addons.channels.web.refusal import Refused
 from addons.channels.web.sessions import Session, Sessions, check_not_expired
 from addons.channels.web.settings import Limits
 from addons.channels.web.visitors import Visitors
+from addons.logs import where
 
 # A message of 1,000 characters in JSON escapes takes 12 kB.
 LARGEST_PACKET = 16 * 1024
