@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import rasa.core.actions.action
+from rasa.core.agent import Agent
 from sanic import Blueprint, Sanic, response
 from sanic.request import Request
 from sanic.response import BaseHTTPResponse, HTTPResponse
 
-from addons.channels.turns import conversation_store
+from addons.channels.turns import conversation_store, technical_texts
+from addons.clinic import read_clinic
+from addons.configuration import ROOT
 from addons.conversations import ConversationStore
 from addons.logs import REQUEST, keep_private, where
 from addons.model_file import DamagedModel, check_checksum
@@ -25,38 +28,25 @@ ACTION_LIMIT_SECONDS = 3
 STORE = f"{ConversationStore.__module__}.{ConversationStore.__qualname__}"
 HEADER = "X-Request-Id"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+_CODES = {404: "not_found", 413: "too_large", 503: "busy"}
 
 logger = logging.getLogger(__name__)
 
 
 def protect(blueprint: Blueprint) -> None:
-    """Have the server that a blueprint is attached to protected when it starts; several blueprints may ask for it.
+    """Have the server that a blueprint is attached to protected when it has started; several blueprints may ask for it.
 
     Args:
         blueprint: a channel's.
     """
-    blueprint.listener("before_server_start")(_protect_server)
-    blueprint.listener("after_server_start")(_check)
+    blueprint.listener("after_server_start")(_protect_server)
 
 
 async def _protect_server(app: Sanic, _: Any) -> None:
-    if getattr(app.ctx, "protected", False):
-        return
-    app.ctx.protected = True
-    app.config.REQUEST_MAX_SIZE = BODY_LIMIT_BYTES
-    # Rasa waits five minutes for an action server that hangs, and has no setting for it.
-    rasa.core.actions.action.DEFAULT_REQUEST_TIMEOUT = ACTION_LIMIT_SECONDS
-    app.register_middleware(_receive, "request")
-    app.register_middleware(_answer, "response")
-    app.error_handler.add(Exception, _failed)
-
-
-async def _check(app: Sanic, _: Any) -> None:
     """Rasa starts without a model, or with a store that forgets, as if nothing were wrong: end loudly instead."""
-    if getattr(app.ctx, "checked", False):
-        return
-    app.ctx.checked = True
-    agent = app.ctx.agent
+    agent = getattr(app.ctx, "agent", None)
+    if not isinstance(agent, Agent) or hasattr(app.ctx, "technical_texts"):
+        return  # a stand-in, for trying a channel without a model; or protected already
     if not agent.is_ready():
         sys.exit("Stopped. No model could be loaded; the lines above say why. Train (`make train`) and start again.")
     try:
@@ -65,6 +55,13 @@ async def _check(app: Sanic, _: Any) -> None:
         sys.exit(f"Stopped. {damage}")
     if not isinstance(conversation_store(agent), ConversationStore):
         sys.exit(f"Stopped. endpoints.yml: `tracker_store` must have `type: {STORE}`; Rasa took a store that forgets everything.")
+    app.ctx.technical_texts = technical_texts(read_clinic(ROOT / "clinic.yml"))
+    app.config.REQUEST_MAX_SIZE = BODY_LIMIT_BYTES
+    # Rasa waits five minutes for an action server that hangs, and has no setting for it.
+    rasa.core.actions.action.DEFAULT_REQUEST_TIMEOUT = ACTION_LIMIT_SECONDS
+    app.register_middleware(_receive, "request")
+    app.register_middleware(_answer, "response")
+    app.error_handler.add(Exception, _failed)
     keep_private()
 
 
@@ -90,7 +87,6 @@ def _failed(request: Request, error: Exception) -> HTTPResponse:
     status = getattr(error, "status_code", 500)
     if status >= 500:
         logger.error("A request failed: %s", where(error))
-    code = {404: "not_found", 405: "not_allowed", 413: "too_large", 503: "busy"}.get(
-        status, "bad_request" if status < 500 else "failed"
-    )
-    return response.json({"error": {"code": code}}, status=status, headers=getattr(error, "headers", None))
+    code = _CODES.get(status, "bad_request" if status < 500 else "failed")
+    message = request.app.ctx.technical_texts[code]
+    return response.json({"error": {"code": code, "message": message}}, status=status, headers=getattr(error, "headers", None))

@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg2
 
-from addons.configuration import ROOT
+from addons.configuration import ROOT, read_mapping
 
 HOST = "127.0.0.1"
 START_LIMIT_SECONDS = 120
@@ -225,14 +225,11 @@ class Assistant:
         self.port = free_port()
         self.log = folder / "assistant.log"
         self._process: subprocess.Popen[bytes] | None = None
-        settings = {
-            "nlg": {"type": "addons.answering.CuratedAnswers", "sources": "data/sources.yml", "clinic": "clinic.yml"},
-            "tracker_store": {"type": "addons.conversations.ConversationStore", **tracker_store},
-            **endpoints,
-        }
+        shipped = {name: block for name, block in read_mapping(ROOT / "endpoints.yml").items() if name != "action_endpoint"}
+        settings = {**shipped, "tracker_store": {"type": shipped["tracker_store"]["type"], **tracker_store}, **endpoints}
         # JSON is YAML.
         (folder / "endpoints.yml").write_text(json.dumps(settings), encoding="utf-8")
-        (folder / "credentials.yml").write_text("addons.channels.rest.RestChannel:\n", encoding="utf-8")
+        shutil.copy(ROOT / "credentials.yml", folder / "credentials.yml")
 
     def start(self, wait: bool = True, **variables: str) -> None:
         """Start it.
