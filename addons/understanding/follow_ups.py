@@ -22,13 +22,13 @@ _WORRIES = {"faq_side_effects", "faq_serious_risks"}
 _ANSWERED_AFTER_AN_EMERGENCY = {"request_human", "ask_privacy", "ask_sources", "bot_challenge"}
 
 # From this probability on a message stands on its own, whatever was said before; a fragment ("for three sessions") needs more.
-_STANDS_ALONE = 0.5
-_FRAGMENT_STANDS_ALONE = 0.9
+_STANDS_ALONE = 0.88
+_FRAGMENT_STANDS_ALONE = 0.998
 # What is still said of a symptom or an emergency counts as that from this probability on.
-_STILL_SICK = 0.3
+_STILL_SICK = 0.53
 # An unsure short message is more probably about the last topic than its words alone say, and less probably small talk.
 _LAST_TOPIC_WEIGHT = 2.5
-_PROBABLE = 0.15
+_PROBABLE = 0.09
 _SHORT = 6
 _LEANS = re.compile(
     r"^(and|what about|how about|wat about|and what about|or|but|even (if|when|with)|what if|also|then|so|ok(ay)?( so)?|"

@@ -29,27 +29,27 @@ _SAID_WITH_SYMPTOM = frozenset({"faq_side_effects", "faq_serious_risks"})
 # How sure a part must be of its own intent to count as a question. A part that begins as questions do needs little; a
 # keyword is one in a list of keywords ("cost, pain, downtime"), hardly ever elsewhere ("lovely clinic").
 _SURE_LEADING = 0.3
-_SURE_ASKING = 0.45
-_SURE_RUN_ON = 0.5
-_SURE_AFTER_OR = 0.6
-_SURE_NO_TOPIC = 0.6
-_SURE_NOT_OURS = 0.45
-_SURE_KEYWORD = 0.45
-_SURE_KEYWORD_ALONE = 0.9
+_SURE_ASKING = 0.6
+_SURE_RUN_ON = 0.76
+_SURE_AFTER_OR = 0.91
+_SURE_NO_TOPIC = 0.91
+_SURE_NOT_OURS = 0.6
+_SURE_KEYWORD = 0.6
+_SURE_KEYWORD_ALONE = 0.996
 # What is told rather than asked must be plainer, and the whole message must leave room for it.
-_SURE_TOLD = 0.6
-_SURE_CONDITION = 0.7
-_SYMPTOM_IN_WHOLE = 0.05
+_SURE_TOLD = 0.91
+_SURE_CONDITION = 0.96
+_SYMPTOM_IN_WHOLE = 0.017
 # A sentence this sure of one intent is one question, unless its parts are as sure of theirs.
-_SURE_OF_ONE = 0.85
-_SURE_OF_OTHER = 0.6
+_SURE_OF_ONE = 0.994
+_SURE_OF_OTHER = 0.91
 # Shorter parts that are not ours are asides ("sorry", "lol"), not worth naming as unanswered.
 _LONG_ENOUGH_TO_NAME = 4
 # A part that asks, is no nearer than this to any example, and this probably not ours, is named as not answered.
 _UNLIKE = 0.75
-_PERHAPS_NOT_OURS = 0.15
+_PERHAPS_NOT_OURS = 0.09
 # Below this, what a part asks may be told from the message around it; of intents at least this share of the best.
-_UNSURE = 0.5
+_UNSURE = 0.88
 _NEAR_THE_BEST = 0.4
 _WHOLE_SAYS_LITTLE = 0.05
 # Topics whose answers differ from concern to concern, so that one message may ask for two of them.
