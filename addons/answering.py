@@ -150,15 +150,17 @@ class CuratedAnswers(AnswerComposer):
         return name
 
     def _fallback(self, asked: dict[str, Any], tracker: DialogueStateTracker) -> str:
-        """Which of the unsure replies fits: no words at all, one of these few, nothing near, or nothing near again."""
+        """Which of the unsure replies fits: no words at all, a second miss, one of these few, or nothing near."""
         if "text" in asked and not any(character.isalpha() for character in str(asked["text"])):
             return NO_WORDS
         manners = MANNERS.get(str(asked.get("act")))
         if manners:
             return manners
+        if _safety_before(tracker) in {"fallback", "out_of_scope"}:
+            return FALLBACK_AGAIN
         if any(question.get("unsure") for question in asked.get("questions") or []) or _two_near(asked):
             return WHICH
-        return FALLBACK_AGAIN if _safety_before(tracker) in {"fallback", "out_of_scope"} else FALLBACK
+        return FALLBACK
 
     def _symptom(self, tracker: DialogueStateTracker) -> str:
         """The advice that fits how a symptom changes, or the one question that finds it out."""

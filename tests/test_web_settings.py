@@ -145,7 +145,7 @@ def test_without_a_key_a_token_is_good_only_until_the_server_stops(caplog: pytes
 
 def test_every_refusal_has_words_that_name_the_emergency_number_where_somebody_may_be_waiting() -> None:
     words = technical_texts(Clinic(emergency_number="112"))
-    assert set(STATUS) | {"apology"} == set(words)
+    assert set(STATUS) | {"apology", "text_only", "choose"} == set(words)
     assert [code for code in STATUS if "112" not in words[code]] == ["foreign_origin", "not_found"]
 
 

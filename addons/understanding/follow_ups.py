@@ -29,6 +29,8 @@ _STILL_SICK = 0.53
 # An unsure short message is more probably about the last topic than its words alone say, and less probably small talk.
 _LAST_TOPIC_WEIGHT = 2.5
 _PROBABLE = 0.09
+# A short message that only leans ("so is it a scam") but has a likely topic of its own is about that.
+_OWN_TOPIC = 0.55
 _SHORT = 6
 _LEANS = re.compile(
     r"^(and|what about|how about|wat about|and what about|or|but|even (if|when|with)|what if|also|then|so|ok(ay)?( so)?|"
@@ -102,7 +104,7 @@ def remembered(concern: str | None, areas: Iterable[str]) -> str | None:
 
 def _lean(question: Question, doc: Doc, mentions: Sequence[Mention], context: Context, ranking: Ranking) -> Question:
     """The only question of a message, with the intent it has after what was said before."""
-    if context.intent is None:
+    if context.intent is None or not any(token.is_alpha for token in doc):
         return question
     if context.intent == EMERGENCY:
         return _after_emergency(question, doc, ranking)
@@ -131,14 +133,14 @@ def _lean(question: Question, doc: Doc, mentions: Sequence[Mention], context: Co
             return _as(question, context.intent, "names something new for the last question")
     if stands or (question.intent == OUT_OF_SCOPE and question.confidence >= _STANDS_ALONE and not leans):
         return question
-    if fragment or leans:
-        return _as(question, context.intent, "leans on the last question")
     topics = {
         intent: probability * (_LAST_TOPIC_WEIGHT if intent == context.intent else 1)
         for intent, probability in ranking
         if intent.startswith(TOPIC)
     }
     best = max(topics, key=lambda intent: topics[intent], default=context.intent)
+    if fragment or (leans and topics.get(best, 0.0) < _OWN_TOPIC):
+        return _as(question, context.intent, "leans on the last question")
     if topics.get(best, 0.0) >= _PROBABLE and question.intent != SYMPTOM and (asks(doc) or best == context.intent):
         return replace(_as(question, best, "most probable after the last question"), confidence=dict(ranking)[best])
     return question

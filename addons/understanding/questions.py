@@ -224,10 +224,15 @@ class QuestionReader:
         one = self._counted(sentence.whole, scores[sentence.whole.text], mentions, lists=False)
         if len(of_parts) < 2:
             return [one] if one else of_parts
-        surest_other = max(
-            (question.confidence for question in of_parts if one is None or question.intent != one.intent), default=0.0
-        )
-        if one is not None and one.intent.startswith(TOPIC) and one.confidence >= _SURE_OF_ONE and surest_other < _SURE_OF_OTHER:
+        others = [question.confidence for question in of_parts if one is None or question.intent != one.intent]
+        surest_other = max(others, default=0.0)
+        if (
+            others
+            and one is not None
+            and one.intent.startswith(TOPIC)
+            and one.confidence >= _SURE_OF_ONE
+            and surest_other < _SURE_OF_OTHER
+        ):
             return [one]
         return of_parts
 

@@ -92,6 +92,13 @@ _PAST = re.compile(
 )
 
 
+# Signs that people say they do not have; alone they are no red flags, so the vocabulary does not name them.
+_DENIED_SIGN = re.compile(
+    r"\b(no|not|without|don'?t|do not|doesn'?t|haven'?t|hasn'?t)( \w+){0,2} (fever|temperature|chills|pus|rash|hives|blisters"
+    r"|redness|swelling)\b",
+    re.IGNORECASE,
+)
+
 # Probabilities, set on out-of-fold scores of the training examples: the lowest with few false alarms.
 _SELF_HARM = 0.01
 _CERTAIN = 0.93
@@ -177,6 +184,8 @@ def triage(doc: Doc | Span, mentions: Sequence[Mention], scored: Scored) -> Tria
         return Triage(EMERGENCY, "self-harm named")
     if named and not active and symptom >= urgent / 4:
         return Triage(SYMPTOM if scored.intent == EMERGENCY else None, "every red flag is denied")
+    if scored.intent == EMERGENCY and urgent < _CERTAIN and not active and _DENIED_SIGN.search(text):
+        return Triage(SYMPTOM, "a sign is denied, and none is told")
     calm = is_calm(text)
     if scored.intent == EMERGENCY:
         # A message that names no sign, body part or treatment must be plainer than one that does.
