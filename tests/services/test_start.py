@@ -92,7 +92,7 @@ def test_a_damaged_model_ends_the_start(model: Path, tmp_path: Path, damage: str
     if copy.exists():
         record_checksum(copy)
     written = starts_not(Assistant(tmp_path, copy, sqlite(tmp_path)))
-    assert ("does not exist" if damage == "missing" else "Stopped. No model could be loaded") in written
+    assert ("is missing. Train again" if damage == "missing" else "Stopped. No model could be loaded") in written
 
 
 @pytest.fixture(scope="module")
