@@ -22,7 +22,7 @@ import select
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
@@ -48,6 +48,8 @@ REQUEST_HUMAN = "request_human"
 RETENTION_DAYS = 30.0
 # As many as follow-up questions look back (addons/understanding/components.py).
 CONTEXT_TURNS = 5
+# As many as rules look back: none of this assistant's is longer than the turn before and the turn now.
+RULE_TURNS = 2
 # Seconds one call of the database may stay without an answer, and between looks whether it is back.
 TIME_LIMIT_SECONDS = 2.0
 RETRY_SECONDS = 2.0
@@ -130,6 +132,19 @@ class Conversation(DialogueStateTracker):
         duplicate.slots = {name: copy.copy(slot) for name, slot in self.slots.items()}
         duplicate.active_loop = copy.copy(self.active_loop)
         return duplicate
+
+    def generate_all_prior_trackers(self) -> Generator[tuple[DialogueStateTracker, bool], None, None]:
+        """The conversation before each action of the last turns, which is what rules look at; Rasa goes through all turns."""
+        events = self.applied_events()
+        turns = [place for place, event in enumerate(events) if isinstance(event, UserUttered)]
+        # The state before the listening that begins the first of these turns is one that rules of one turn may match too.
+        first = turns[-RULE_TURNS] - 1 if len(turns) > RULE_TURNS else 0
+        tracker = self.init_copy()
+        for place, event in enumerate(events):
+            if place >= first and isinstance(event, ActionExecuted):
+                yield tracker, event.hide_rule_turn
+            tracker.update(event)
+        yield tracker, False
 
 
 class ConversationStore(SQLTrackerStore):

@@ -2,6 +2,7 @@
 versions nor stack traces are told to strangers.
 """
 
+import functools
 import logging
 import re
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import rasa.core.actions.action
 from rasa.core.agent import Agent
 from sanic import Blueprint, Sanic, response
+from sanic.exceptions import PayloadTooLarge
 from sanic.request import Request
 from sanic.response import BaseHTTPResponse, HTTPResponse
 
@@ -33,20 +35,30 @@ _CODES = {404: "not_found", 413: "too_large", 503: "busy"}
 logger = logging.getLogger(__name__)
 
 
-def protect(blueprint: Blueprint) -> None:
+def protect(blueprint: Blueprint, largest_body: int = BODY_LIMIT_BYTES) -> None:
     """Have the server that a blueprint is attached to protected when it has started; several blueprints may ask for it.
 
     Args:
         blueprint: a channel's.
+        largest_body: bytes a request to this channel may have; the server itself takes the largest of all its channels.
     """
-    blueprint.listener("after_server_start")(_protect_server)
+
+    async def limit(request: Request) -> None:
+        if len(request.body) > largest_body:
+            raise PayloadTooLarge("The body is too large.")
+
+    blueprint.middleware(limit, "request")
+    blueprint.listener("after_server_start")(functools.partial(_protect_server, largest_body))
 
 
-async def _protect_server(app: Sanic, _: Any) -> None:
+async def _protect_server(largest_body: int, app: Sanic, _: Any) -> None:
     """Rasa starts without a model, or with a store that forgets, as if nothing were wrong: end loudly instead."""
     agent = getattr(app.ctx, "agent", None)
-    if not isinstance(agent, Agent) or hasattr(app.ctx, "technical_texts"):
-        return  # a stand-in, for trying a channel without a model; or protected already
+    if not isinstance(agent, Agent):
+        return  # a stand-in, for trying a channel without a model
+    if hasattr(app.ctx, "technical_texts"):  # protected already, by another channel
+        app.config.REQUEST_MAX_SIZE = max(app.config.REQUEST_MAX_SIZE, largest_body)
+        return
     if not agent.is_ready():
         sys.exit("Stopped. No model could be loaded; the lines above say why. Train (`make train`) and start again.")
     try:
@@ -56,7 +68,7 @@ async def _protect_server(app: Sanic, _: Any) -> None:
     if not isinstance(conversation_store(agent), ConversationStore):
         sys.exit(f"Stopped. endpoints.yml: `tracker_store` must have `type: {STORE}`; Rasa took a store that forgets everything.")
     app.ctx.technical_texts = technical_texts(read_clinic(ROOT / "clinic.yml"))
-    app.config.REQUEST_MAX_SIZE = BODY_LIMIT_BYTES
+    app.config.REQUEST_MAX_SIZE = largest_body
     # Rasa waits five minutes for an action server that hangs, and has no setting for it.
     rasa.core.actions.action.DEFAULT_REQUEST_TIMEOUT = ACTION_LIMIT_SECONDS
     app.register_middleware(_receive, "request")

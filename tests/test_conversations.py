@@ -415,3 +415,35 @@ async def test_a_full_disk_keeps_turns_in_memory_until_there_is_room(
     assert store._retrying is not None
     await store._retrying
     assert texts(await store.history(PATIENT)) == ["before", "about before", "during", "about during"]
+
+
+async def test_while_the_database_is_away_and_nothing_waits_the_server_is_not_kept_busy(
+    store: ConversationStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    async def away() -> bool:
+        nonlocal looks
+        looks += 1
+        # Without a pause nothing else would ever run, this test's end included.
+        assert looks < 20, "the store looks for its database without a pause"
+        return False
+
+    monkeypatch.setattr(store, "ready", away)
+    monkeypatch.setattr(conversations, "RETRY_SECONDS", 0.1)
+    store._down = True
+    store._start_retrying()
+    retrying = store._retrying
+    assert retrying is not None
+    await asyncio.sleep(0.35)
+    assert not retrying.done()
+    assert 2 <= looks <= 5
+
+
+async def test_rules_see_the_last_two_turns_with_the_state_from_before_them(store: ConversationStore) -> None:
+    for number in range(4):
+        tracker = await turn(store, f"message {number}", slots={"concern": "scars"} if number == 0 else None)
+    everything = DialogueStateTracker.from_events(PATIENT, list(tracker.events), DOMAIN.slots).past_states(DOMAIN)
+    seen = tracker.past_states(DOMAIN)
+    assert seen == everything[-len(seen) :]
+    assert [state["prev_action"]["action_name"] for state in seen] == ["utter_faq_pain", "action_listen"] * 3

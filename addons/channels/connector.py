@@ -27,6 +27,7 @@ from addons.channels.render import Choice, Reply, choices_of, chosen, tapped
 from addons.channels.turns import Turns, conversation_store, stored_replies, technical_texts
 from addons.clinic import Clinic
 from addons.logs import where
+from addons.serving import protect
 
 # A platform's webhook bodies are a few kilobytes; batches of them stay below this.
 LARGEST_BODY_BYTES = 256 * 1024
@@ -178,8 +179,9 @@ class Connector(InputChannel):
         self._clients = clients
 
     def _new_blueprint(self) -> Blueprint:
-        """Routes of this channel, with the ending already set."""
+        """Routes of this channel, on a protected server, with the ending already set."""
         blueprint = Blueprint(f"{self.name()}_webhook")
+        protect(blueprint, LARGEST_BODY_BYTES)
         blueprint.listener("before_server_stop")(self._finish)
         return blueprint
 
@@ -205,14 +207,12 @@ class Connector(InputChannel):
 
 
 def refused(request: Request, signed: Callable[[bytes], bool]) -> HTTPResponse | None:
-    """The answer to a request that is too large or not from the platform; None when it may be read.
+    """The answer to a request that is not from the platform; None when it may be read.
 
     Args:
         request: with its body not parsed yet.
         signed: whether these bytes are signed by the platform.
     """
-    if len(request.body) > LARGEST_BODY_BYTES:
-        return text("", status=413)
     if not signed(request.body):
         logger.warning("A request without a valid signature was refused.")
         return text("", status=401)

@@ -8,12 +8,16 @@ import pytest
 
 from tests.services.running import Postgres, Proxy, Redis
 
+# The longest takes about a minute on an idle machine; what waits for ever must not hold up continuous integration.
+LIMIT_SECONDS = 300
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is in this folder."""
+    """Mark what is in this folder, and limit its time."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("services")
+            item.add_marker(pytest.mark.timeout(LIMIT_SECONDS))
 
 
 @pytest.fixture(scope="session")
