@@ -248,8 +248,9 @@ export function accessibilityTests(stage: () => Stage): void {
     const input = await chat.input.boundingBox();
     assert.ok(input && input.y + input.height <= 480, JSON.stringify(input));
     await chat.inside.getByRole("button", { name: "Close the chat" }).click();
-    assert.equal(await chat.page.locator("main").evaluate((main) => (main as HTMLElement).inert), false);
-    assert.equal(await chat.page.evaluate(() => getComputedStyle(document.documentElement).overflow), "visible");
+    // The frame tells the page that it closes, so the page behind comes back a moment after the click.
+    await chat.page.waitForFunction(() => document.querySelector("main")?.inert === false);
+    await chat.page.waitForFunction(() => getComputedStyle(document.documentElement).overflow === "visible");
     await visitor.leave();
   });
 
