@@ -16,6 +16,7 @@ from commands.terminal import CommandFailed
 
 FLOORS = {
     "single: right topic": 82.0,
+    "single, ours: right or offered": 92.0,
     "out of scope, far: refused": 95.0,
     "out of scope, near: refused": 80.0,
     "urgent: recognised": 97.0,
@@ -24,8 +25,9 @@ FLOORS = {
     "single: right concern": 90.0,
 }
 CEILINGS = {
-    "single, ours: rejected": 8.0,
-    "single, ours: wrong": 11.0,
+    # What is not answered is nearly always offered among a few choices; what is neither counts as missed.
+    "single, ours: missed": 4.0,
+    "single, ours: wrong": 6.0,
     "single: more than one answer": 2.0,
     "urgent: false alarms, look-alikes": 4.0,
     "urgent: false alarms, all others": 3.0,
