@@ -45,14 +45,18 @@ DEVELOPMENT_FLOORS = {
 DEVELOPMENT_CEILINGS = {"urgent: false alarms, look-alikes": 4.0, "single: more than one answer": 4.0}
 
 
-@pytest.mark.model
-async def test_the_development_messages_are_understood_no_worse_than_their_floors(assistant: Assistant) -> None:
-    result = await measure(assistant, read_items(DEVELOPMENT))
+async def check_bounds(assistant: Assistant, folder: Path, floors: dict[str, float], ceilings: dict[str, float]) -> None:
+    result = await measure(assistant, read_items(folder))
     figures = result["figures"]
-    below = {name: figures[name] for name, floor in DEVELOPMENT_FLOORS.items() if figures[name] < floor}
-    above = {name: figures[name] for name, ceiling in DEVELOPMENT_CEILINGS.items() if figures[name] > ceiling}
+    below = {name: figures[name] for name, floor in floors.items() if figures[name] < floor}
+    above = {name: figures[name] for name, ceiling in ceilings.items() if figures[name] > ceiling}
     assert not below, report(result)
     assert not above, report(result)
+
+
+@pytest.mark.model
+async def test_the_development_messages_are_understood_no_worse_than_their_floors(assistant: Assistant) -> None:
+    await check_bounds(assistant, DEVELOPMENT, DEVELOPMENT_FLOORS, DEVELOPMENT_CEILINGS)
 
 
 def test_no_message_is_in_both_the_development_and_the_evaluation_set() -> None:
@@ -68,12 +72,7 @@ def test_no_message_is_in_both_the_development_and_the_evaluation_set() -> None:
 
 @pytest.mark.model
 async def test_understanding_is_no_worse_than_its_floors(assistant: Assistant) -> None:
-    result = await measure(assistant, read_items(EVALUATION))
-    figures = result["figures"]
-    below = {name: figures[name] for name, floor in FLOORS.items() if figures[name] < floor}
-    above = {name: figures[name] for name, ceiling in CEILINGS.items() if figures[name] > ceiling}
-    assert not below, report(result)
-    assert not above, report(result)
+    await check_bounds(assistant, EVALUATION, FLOORS, CEILINGS)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
