@@ -37,7 +37,7 @@ if [ "${1:-}" = --lock ]; then
     done
     # Teaching the encoder has an environment of its own, on a newer Python.
     "$UV" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-        --custom-compile-command "make lock" encoder/requirements.in -o encoder/requirements.txt
+        --overrides encoder/overrides.txt --custom-compile-command "make lock" encoder/requirements.in -o encoder/requirements.txt
     exit 0
 fi
 

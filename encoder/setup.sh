@@ -17,6 +17,7 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' >/dev/
     "$found" -m venv encoder/.venv
 fi
 stamp=encoder/.venv/requirements.installed
-cmp -s encoder/requirements.txt "$stamp" && exit 0
-"$python" -m pip install --quiet --require-hashes -r encoder/requirements.txt
-cp encoder/requirements.txt "$stamp"
+cat encoder/requirements.txt encoder/torch.txt | cmp -s - "$stamp" && exit 0
+"$python" -m pip install --quiet --no-deps --require-hashes -r encoder/requirements.txt
+"$python" -m pip install --quiet -r encoder/torch.txt
+cat encoder/requirements.txt encoder/torch.txt >"$stamp"

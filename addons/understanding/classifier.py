@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
-from scipy.sparse import csr_matrix, hstack
+from scipy.sparse import hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
@@ -174,8 +174,13 @@ class IntentClassifier:
         """
         weights = self._weights
         marked = [_marked(text, named) for text, named in zip(texts, mentions)]
-        words = csr_matrix(hstack([self._vectorizers[0].transform(marked), self._vectorizers[1].transform(texts)]))
-        by_words = _WORDS_SLOPE * (words @ self._words_by_feature + weights["words_intercept"])
+        # In single precision: a multiplication in double precision would first copy all the weights.
+        words, letters = (
+            vectorizer.transform(read).astype(np.float32) for vectorizer, read in zip(self._vectorizers, (marked, texts))
+        )
+        known = words.shape[1]
+        by_features = words @ self._words_by_feature[:known] + letters @ self._words_by_feature[known:]
+        by_words = _WORDS_SLOPE * (by_features + weights["words_intercept"])
         by_meaning = vectors @ weights["meaning_coef"].T + weights["meaning_intercept"]
         # Adding scores multiplies probabilities: an intent needs both, and either can veto.
         probabilities = _softmax(self._sharpness * (by_words + by_meaning))
