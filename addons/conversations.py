@@ -3,7 +3,8 @@
 Rasa's own SQL store ends the process on one malformed sender id, forgets the turns of an outage, gets slower with every turn and
 cannot erase. This one keeps its table (`events`) and changes how it is read and written:
 
-- A turn reads the last few turns and the state from before them, not the whole history (`_read_recent`).
+- A turn reads the last few turns and the state from before them, not the whole history (`_read_recent`), and not even those
+  when this process wrote them.
 - Every call of the database runs in a thread and has a time limit, so that a slow database holds up nobody else.
 - While the database cannot be reached, answers go on, and turns wait in a journal (addons/journal.py). They are written in order
   when it is back, each once.
@@ -24,6 +25,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
@@ -118,6 +120,19 @@ class UnusableSender(Exception):
         super().__init__("A conversation's id is 1 to 128 letters, digits or any of . _ : + @ = - and nothing else.")
 
 
+@dataclass(frozen=True)
+class Recent:
+    """What this process remembers of a conversation.
+
+    Attributes:
+        written: the write it ended with; when the database names another, somebody else has written since.
+        events: what `ConversationStore._read_recent` would read.
+    """
+
+    written: str
+    events: list[Event]
+
+
 class Conversation(DialogueStateTracker):
     """A tracker that knows which of its events are stored already, and copies its state instead of replaying every event."""
 
@@ -202,7 +217,7 @@ class ConversationStore(SQLTrackerStore):
         self._down = False
         self._retrying: asyncio.Task[None] | None = None
         self._purging: asyncio.Task[None] | None = None
-        self._recent: OrderedDict[str, list[Event]] = OrderedDict()
+        self._recent: OrderedDict[str, Recent] = OrderedDict()
         self._purged_at = 0.0
         try:
             _make_tables(self.engine)
@@ -232,10 +247,11 @@ class ConversationStore(SQLTrackerStore):
         """
         if not usable_sender(sender_id):
             return self._conversation(sender_id, [])
+        known = self._recent.get(sender_id)
         try:
-            events = await self._in_database(functools.partial(self._read_recent, sender_id))
+            events = await self._in_database(functools.partial(self._read_recent, sender_id, known))
         except ConversationsUnavailable:
-            events = self._recent.get(sender_id, [])
+            events = known.events if known else []
         return self._conversation(sender_id, events)
 
     async def retrieve_full_tracker(self, conversation_id: str) -> Conversation | None:
@@ -263,8 +279,9 @@ class ConversationStore(SQLTrackerStore):
         new = await self._new_events(tracker)
         if new:
             rows = tuple(_row(tracker.sender_id, event) for event in new)
-            self._remember(tracker.sender_id, list(tracker.events))
-            await self._write(Entry(uuid.uuid4().hex, tracker.sender_id, time.time(), rows))
+            entry = Entry(uuid.uuid4().hex, tracker.sender_id, time.time(), rows)
+            self._remember(entry, list(tracker.events))
+            await self._write(entry)
             if isinstance(tracker, Conversation):
                 tracker.stored = len(tracker.events)
                 _log_duration(tracker)
@@ -303,7 +320,8 @@ class ConversationStore(SQLTrackerStore):
         try:
             return _readable(await self._in_database(functools.partial(_shown_data, sender_id, limit)))
         except ConversationsUnavailable:
-            remembered = [event.as_dict() for event in self._recent.get(sender_id, [])]
+            known = self._recent.get(sender_id)
+            remembered = [event.as_dict() for event in known.events] if known else []
             return [event for event in remembered if event["event"] in _SHOWN_TYPES][-limit:]
 
     async def record(self, sender_id: str, event: dict[str, Any]) -> None:
@@ -413,9 +431,9 @@ class ConversationStore(SQLTrackerStore):
         tracker.read_at = time.monotonic()
         return tracker
 
-    def _remember(self, sender_id: str, events: list[Event]) -> None:
-        self._recent[sender_id] = _last_turns(events)
-        self._recent.move_to_end(sender_id)
+    def _remember(self, entry: Entry, events: list[Event]) -> None:
+        self._recent[entry.conversation] = Recent(entry.key, _with_state(events))
+        self._recent.move_to_end(entry.conversation)
         if len(self._recent) > _REMEMBERED_CONVERSATIONS:
             self._recent.popitem(last=False)
 
@@ -497,8 +515,14 @@ class ConversationStore(SQLTrackerStore):
                 pass
             await asyncio.sleep(RETRY_SECONDS)
 
-    def _read_recent(self, sender_id: str, connection: Connection) -> list[Event]:
-        """The last turns of the newest session, and before them what decides how it goes on: slots, an active form, a pause."""
+    def _read_recent(self, sender_id: str, known: Recent | None, connection: Connection) -> list[Event]:
+        """The last turns of the newest session, and before them what decides how it goes on: slots, an active form, a pause.
+
+        They are read only when this process does not remember them, or another one has written since.
+        """
+        last_write = sa.select(CONVERSATIONS.c.written).where(CONVERSATIONS.c.sender_id == sender_id)
+        if known and connection.scalar(last_write) == known.written:
+            return known.events
         wanted = _ROWS_AT_ONCE
         while True:
             newest = sa.select(EVENTS.c.id, EVENTS.c.data).where(EVENTS.c.sender_id == sender_id)
@@ -785,6 +809,22 @@ def _last_turns(events: list[Event]) -> list[Event]:
         if turns == CONTEXT_TURNS and isinstance(event, ActionExecuted):
             return events[place:]
     return events
+
+
+def _with_state(events: list[Event]) -> list[Event]:
+    """The last turns, and before them the last event of each slot and of each further kind of state, in their order."""
+    recent = _last_turns(events)
+    if recent and isinstance(recent[0], SessionStarted | Restarted):
+        return recent
+    state: dict[str, Event] = {}
+    for event in events[: len(events) - len(recent)]:
+        if isinstance(event, SessionStarted | Restarted):
+            state.clear()
+        elif isinstance(event, SlotSet) or event.type_name in _STATE_TYPES:
+            kind = f"{event.type_name} {event.key}" if isinstance(event, SlotSet) else event.type_name
+            state.pop(kind, None)
+            state[kind] = event
+    return [*state.values(), *recent]
 
 
 def _row(sender_id: str, event: Event) -> Row:

