@@ -6,7 +6,7 @@ export TEXT
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-dev run chat train test test-services check evaluate explain answers figures renderings channels-check thresholds benchmark benchmark-understanding encoder widget check-widget test-browser pictures lock clean \
+.PHONY: help setup setup-dev run chat train test test-services check evaluate explain answers examples figures renderings channels-check thresholds benchmark benchmark-understanding encoder widget check-widget test-browser pictures lock clean \
   conversations-purge conversations-erase conversations-export conversations-waiting benchmark-conversations soak
 
 help: ## list the commands
@@ -51,6 +51,9 @@ explain: setup ## why a message is understood as it is (TEXT="does it hurt")
 
 answers: setup-dev ## one page of every answer, for a clinician to review: results/answers.html
 	@$(PYTHON) -m commands.answers
+
+examples: setup-dev ## how varied the training examples of each intent are: docs/examples.md; fails on near-duplicates
+	@$(PYTHON) -m commands.examples
 
 figures: setup-dev ## words, reading grade and sources of every answer: docs/content-figures.md and docs/quality.md
 	@$(PYTHON) -m commands.figures
