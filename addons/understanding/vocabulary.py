@@ -27,6 +27,8 @@ Phrases = dict[str, dict[str, list[str]]]
 _SHORTEST_TYPO = 5
 _LONG_WORD = 8
 _LAST_LATIN = 0x24F
+# Parts the kind from the value in the matcher's labels.
+_OF_KIND = "/"
 
 
 @dataclass(frozen=True)
@@ -77,18 +79,17 @@ class Vocabulary:
         self._nlp = spacy.blank("en")
         self._known_words = {_stem(word) for word in known_words}
         self._words_by_initial: dict[str, list[str]] = {}
-        self._matchers: dict[str, PhraseMatcher] = {}
+        # One for all kinds: what it costs to look through a message hardly depends on how many phrases it knows.
+        self._matcher = PhraseMatcher(self._nlp.vocab, attr="NORM")
         words: set[str] = set()
         for kind, values in phrases.items():
-            matcher = PhraseMatcher(self._nlp.vocab, attr="NORM")
             for value, listed in values.items():
                 patterns = [self._nlp.make_doc(phrase.lower()) for phrase in listed]
                 for pattern in patterns:
                     for token in pattern:
                         token.norm_ = _stem(token.lower_)
                         words.add(token.norm_)
-                matcher.add(value, patterns)
-            self._matchers[kind] = matcher
+                self._matcher.add(f"{kind}{_OF_KIND}{value}", patterns)
         self._known_words |= words
         for word in sorted(words):
             if len(word) >= _SHORTEST_TYPO and word.isalpha():
@@ -111,14 +112,15 @@ class Vocabulary:
         Args:
             doc: what `read` returned.
         """
-        found: list[Mention] = []
-        for kind, matcher in self._matchers.items():
-            spans: list[Span] = matcher(doc, as_spans=True)
-            found += [
-                Mention(kind, span.label_, span.text, span.start_char, span.end_char)
-                for span in filter_spans(spans)
-                if span.label_ != LOOK_ALIKE
-            ]
+        by_kind: dict[str, list[Span]] = {}
+        for span in self._matcher(doc, as_spans=True):
+            by_kind.setdefault(span.label_.partition(_OF_KIND)[0], []).append(span)
+        found = [
+            Mention(kind, value, span.text, span.start_char, span.end_char)
+            for kind, spans in by_kind.items()
+            for span in filter_spans(spans)
+            if (value := span.label_.partition(_OF_KIND)[2]) != LOOK_ALIKE
+        ]
         if _is_other_script(doc.text):
             found.append(Mention("language", "other", doc.text, 0, len(doc.text)))
         return sorted(found, key=lambda mention: (mention.start, mention.kind))
