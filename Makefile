@@ -6,7 +6,7 @@ export TEXT
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help setup setup-dev run chat train test test-services check evaluate explain answers examples figures renderings channels-check thresholds benchmark benchmark-understanding encoder widget check-widget test-browser pictures lock clean \
+.PHONY: help setup setup-dev run chat train test test-services check evaluate explain answers examples figures renderings channels-check thresholds benchmark benchmark-understanding benchmark-speed encoder widget check-widget test-browser pictures lock clean \
   conversations-purge conversations-erase conversations-export conversations-waiting benchmark-conversations soak
 
 help: ## list the commands
@@ -70,7 +70,11 @@ thresholds: setup ## calibrate confidence and choose thresholds on out-of-fold s
 benchmark: benchmark-understanding ## every comparison with the stock Rasa configuration (about half an hour)
 
 benchmark-understanding: setup ## understanding beside the stock Rasa configuration (DATA=<folder of public sets>)
+	@sh encoder/setup.sh
 	@$(PYTHON) -m benchmarks.understanding $(if $(DATA),--data $(DATA))
+
+benchmark-speed: setup ## how long understanding a message takes
+	@$(PYTHON) -m benchmarks.speed
 
 benchmark-conversations: setup ## what turn 3, 30 and 300 of a conversation cost, beside Rasa's own store
 	@$(PYTHON) -m commands.train

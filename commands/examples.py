@@ -103,7 +103,7 @@ def table(measured: list[Variety]) -> str:
 def main() -> int:
     """The `make examples` command."""
     lines = [(text, intent) for intent, texts in examples().items() for text in texts]
-    vectors = encode_remembered(load_encoder(taught=False), [tidy(text) for text, _ in lines], REMEMBERED)
+    vectors = encode_remembered(load_encoder(taught=None), [tidy(text) for text, _ in lines], REMEMBERED)
     intents = np.array([intent for _, intent in lines])
     measured = [
         variety(str(intent), [text for text, each in lines if each == intent], vectors[intents == intent])

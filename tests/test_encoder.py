@@ -45,7 +45,7 @@ def test_a_missing_file_is_refused_with_what_to_do(tmp_path: Path) -> None:
 
 
 def test_without_the_taught_encoder_the_packages_own_serves() -> None:
-    assert load_encoder(taught=False).encode(["does it hurt"]).shape == (1, 384)
+    assert load_encoder(taught=None).encode(["does it hurt"]).shape == (1, 384)
 
 
 class Counting:

