@@ -2,6 +2,7 @@
 versions nor stack traces are told to strangers.
 """
 
+import argparse
 import functools
 import logging
 import re
@@ -61,8 +62,12 @@ async def _protect_server(largest_body: int, app: Sanic, _: Any) -> None:
         return
     if not agent.is_ready():
         sys.exit("Stopped. No model could be loaded; the lines above say why. Train (`make train`) and start again.")
+    model = Path(agent.processor.model_path)
+    if model.is_dir():
+        # Where `--model` names nothing that exists, Rasa takes the newest archive of its models folder, with a warning only.
+        sys.exit(f"Stopped. There is no model archive {_named_model()}. Train (`make train`) and start again.")
     try:
-        check_checksum(Path(agent.processor.model_path))
+        check_checksum(model)
     except DamagedModel as damage:
         sys.exit(f"Stopped. {damage}")
     if not isinstance(conversation_store(agent), ConversationStore):
@@ -75,6 +80,13 @@ async def _protect_server(largest_body: int, app: Sanic, _: Any) -> None:
     app.register_middleware(_answer, "response")
     app.error_handler.add(Exception, _failed)
     keep_private()
+
+
+def _named_model() -> str:
+    """The model the command line names: Rasa keeps only what it took in its place."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-m", "--model", default="models")
+    return str(parser.parse_known_args()[0].model)
 
 
 async def _receive(request: Request) -> HTTPResponse | None:

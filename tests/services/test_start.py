@@ -92,7 +92,8 @@ def test_a_damaged_model_ends_the_start(model: Path, tmp_path: Path, damage: str
     if copy.exists():
         record_checksum(copy)
     written = starts_not(Assistant(tmp_path, copy, sqlite(tmp_path)))
-    assert ("is missing. Train again" if damage == "missing" else "Stopped. No model could be loaded") in written
+    missing = f"Stopped. There is no model archive {copy}. Train (`make train`) and start again."
+    assert (missing if damage == "missing" else "Stopped. No model could be loaded") in written
 
 
 @pytest.fixture(scope="module")
