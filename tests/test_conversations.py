@@ -110,7 +110,8 @@ async def test_what_another_process_wrote_is_not_missed(store: ConversationStore
     await turn(store, "here")
     await turn(other, "there", slots={"country": "Spain"})
     tracker = await store.retrieve(PATIENT)
-    assert tracker.latest_message is not None and tracker.latest_message.text == "there"
+    assert tracker.latest_message is not None
+    assert tracker.latest_message.text == "there"
     assert tracker.get_slot("country") == "Spain"
     await other.erase(PATIENT)
     assert not (await store.retrieve(PATIENT)).events
