@@ -331,6 +331,8 @@ def test_sigterm_in_the_middle_of_a_turn_finishes_it(
 ) -> None:
     for patient in patients:
         patient.say(f"1 {PAIN}")
+        # What waits from an outage before is written by now.
+        until_stored(postgres, database, patient.conversation, 1)
     between.delay = 0.2
     try:
         with ThreadPoolExecutor(len(patients)) as people:
@@ -343,7 +345,7 @@ def test_sigterm_in_the_middle_of_a_turn_finishes_it(
         assistant.start(LOG_LEVEL="INFO")
     assert code == 0
     for patient in patients:
-        assert messages(postgres, database, patient.conversation) == [f"1 {PAIN}", f"2 {PAIN}"]
+        assert until_stored(postgres, database, patient.conversation, 2) == [f"1 {PAIN}", f"2 {PAIN}"]
 
 
 def test_sigkill_keeps_every_acknowledged_turn_also_those_of_an_outage(
