@@ -297,6 +297,8 @@ BAD_BODIES: list[tuple[bytes, int]] = [
 @pytest.mark.parametrize("stream", ["", "?stream=true"], ids=["whole", "stream"])
 @pytest.mark.parametrize(("body", "expected"), BAD_BODIES, ids=[str(number) for number in range(len(BAD_BODIES))])
 def test_bad_input_gets_a_stated_error_or_an_answer(assistant: Assistant, body: bytes, expected: int, stream: str) -> None:
+    # Whatever place the words have in a body, they are not in the log; the fixture above reads it.
+    body = body.replace(b'"hi"', f'"hi {CANARY}"'.encode()).replace(b'"bad"', f'"{CANARY}"'.encode())
     status, answer = assistant.status(f"/webhooks/rest/webhook{stream}", body)
     assert status == expected
     assert json.loads(answer.splitlines()[0])
@@ -305,10 +307,15 @@ def test_bad_input_gets_a_stated_error_or_an_answer(assistant: Assistant, body: 
     assert assistant.running()
 
 
-def test_the_channel_cannot_be_spoofed_and_strangers_share_no_conversation(assistant: Assistant) -> None:
-    body = b'{"message": "hi"}'
-    first, second = (json.loads(assistant.status("/webhooks/rest/webhook", body)[1]) for _ in range(2))
-    assert first[0]["recipient_id"] != second[0]["recipient_id"]
+def test_the_channel_cannot_be_spoofed_and_strangers_share_no_conversation(
+    assistant: Assistant, postgres: Postgres, database: str
+) -> None:
+    body = json.dumps({"message": PAIN, "input_channel": "facebook"}).encode()
+    first, second = (json.loads(assistant.status("/webhooks/rest/webhook", body)[1])[0]["recipient_id"] for _ in range(2))
+    assert first != second
+    until_stored(postgres, database, second, 1)
+    stored = postgres.ask(database, f"select data from events where sender_id = '{second}' and type_name = 'user'")
+    assert [json.loads(data)["input_channel"] for (data,) in stored] == ["rest"]
 
 
 def test_too_many_at_once_are_told_to_wait(assistant: Assistant, between: Proxy) -> None:
