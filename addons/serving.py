@@ -15,7 +15,7 @@ from typing import Any
 import rasa.core.actions.action
 from rasa.core.agent import Agent
 from sanic import Blueprint, Sanic, response
-from sanic.exceptions import PayloadTooLarge
+from sanic.exceptions import PayloadTooLarge, ServiceUnavailable
 from sanic.request import Request
 from sanic.response import BaseHTTPResponse, HTTPResponse
 
@@ -109,7 +109,9 @@ async def _answer(request: Request, answer: BaseHTTPResponse) -> None:
 def _failed(request: Request, error: Exception) -> HTTPResponse:
     """What a stranger is told when a request failed: the status and its plain name."""
     status = getattr(error, "status_code", 500)
-    if status >= 500:
+    # Sanic's name for a caller that hung up, as every socket does in the end.
+    hung_up = isinstance(error, ServiceUnavailable) and str(error) == "Cancelled"
+    if status >= 500 and not hung_up:
         logger.error("A request failed: %s", where(error))
     code = _CODES.get(status, "bad_request" if status < 500 else "failed")
     message = request.app.ctx.technical_texts[code]

@@ -16,7 +16,7 @@ import pytest
 
 from addons.configuration import ROOT
 from addons.serving import ACTION_LIMIT_SECONDS
-from tests.services.patients import ROUTES, Patient, WebPatient
+from tests.services.patients import ROUTES, Patient, SocketPatient, WebPatient
 from tests.services.running import HOST, ActionServer, Assistant, Postgres, Proxy, wait_until
 
 CANARY = "canary7491"
@@ -122,6 +122,14 @@ def test_the_log_has_the_request_and_how_long_the_turn_took(assistant: Assistant
     Patient(assistant).say(PAIN)
     assert re.search(r"INFO [0-9a-f]{32} addons\.conversations A turn took \d+ ms\. \d+", assistant.written())
     assert re.search(r"INFO [0-9a-f]{32} addons\.serving POST answered with 200 \d+", assistant.written())
+
+
+def test_a_page_that_is_left_is_no_error_in_the_log(assistant: Assistant) -> None:
+    patient = SocketPatient(assistant)
+    patient.say(PAIN)
+    # The line about the socket that ended before is written by now.
+    patient.say(PAIN)
+    assert "A request failed" not in assistant.written()
 
 
 def test_a_database_killed_and_back_loses_no_turn(
