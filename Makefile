@@ -1,5 +1,5 @@
 # Every command a newcomer needs. `make` lists them.
-# quiet.env: no telemetry, no library noise, loopback only. The container image reads the same file.
+# quiet.env: no telemetry, no library noise, loopback only, a terminal chat that waits out a slow turn. The container image reads the same file.
 include quiet.env
 export $(shell sed -n 's/=.*//p' quiet.env)
 export TEXT

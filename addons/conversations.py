@@ -42,6 +42,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from addons.configuration import ROOT, ConfigurationError
 from addons.journal import Entry, Journal, Row
+from addons.logs import where
 
 ENDPOINTS = ROOT / "endpoints.yml"
 ERASE_REQUESTED = "erase_requested"
@@ -286,7 +287,10 @@ class ConversationStore(SQLTrackerStore):
                 tracker.stored = len(tracker.events)
                 _log_duration(tracker)
         if self.event_broker is not None:
-            await self._stream_new_events(self.event_broker, new, tracker.sender_id)
+            try:
+                await self._stream_new_events(self.event_broker, new, tracker.sender_id)
+            except Exception as error:
+                logger.error("The event broker did not take its copy of a turn, which is lost: %s", where(error))
         self._purge_now_and_then()
 
     async def exists(self, conversation_id: str) -> bool:

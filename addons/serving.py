@@ -2,6 +2,7 @@
 versions nor stack traces are told to strangers.
 """
 
+import argparse
 import functools
 import logging
 import re
@@ -14,7 +15,7 @@ from typing import Any
 import rasa.core.actions.action
 from rasa.core.agent import Agent
 from sanic import Blueprint, Sanic, response
-from sanic.exceptions import PayloadTooLarge
+from sanic.exceptions import PayloadTooLarge, ServiceUnavailable
 from sanic.request import Request
 from sanic.response import BaseHTTPResponse, HTTPResponse
 
@@ -61,8 +62,12 @@ async def _protect_server(largest_body: int, app: Sanic, _: Any) -> None:
         return
     if not agent.is_ready():
         sys.exit("Stopped. No model could be loaded; the lines above say why. Train (`make train`) and start again.")
+    model = Path(agent.processor.model_path)
+    if model.is_dir():
+        # Where `--model` names nothing that exists, Rasa takes the newest archive of its models folder, with a warning only.
+        sys.exit(f"Stopped. There is no model archive {_named_model()}. Train (`make train`) and start again.")
     try:
-        check_checksum(Path(agent.processor.model_path))
+        check_checksum(model)
     except DamagedModel as damage:
         sys.exit(f"Stopped. {damage}")
     if not isinstance(conversation_store(agent), ConversationStore):
@@ -75,6 +80,13 @@ async def _protect_server(largest_body: int, app: Sanic, _: Any) -> None:
     app.register_middleware(_answer, "response")
     app.error_handler.add(Exception, _failed)
     keep_private()
+
+
+def _named_model() -> str:
+    """The model the command line names: Rasa keeps only what it took in its place."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-m", "--model", default="models")
+    return str(parser.parse_known_args()[0].model)
 
 
 async def _receive(request: Request) -> HTTPResponse | None:
@@ -97,7 +109,9 @@ async def _answer(request: Request, answer: BaseHTTPResponse) -> None:
 def _failed(request: Request, error: Exception) -> HTTPResponse:
     """What a stranger is told when a request failed: the status and its plain name."""
     status = getattr(error, "status_code", 500)
-    if status >= 500:
+    # Sanic's name for a caller that hung up, as every socket does in the end.
+    hung_up = isinstance(error, ServiceUnavailable) and str(error) == "Cancelled"
+    if status >= 500 and not hung_up:
         logger.error("A request failed: %s", where(error))
     code = _CODES.get(status, "bad_request" if status < 500 else "failed")
     message = request.app.ctx.technical_texts[code]

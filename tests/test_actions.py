@@ -9,7 +9,7 @@ from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.hand_over import ActionHandOver
-from addons.configuration import ROOT
+from addons.configuration import ROOT, read_mapping
 
 ACTION_FILES = sorted((ROOT / "actions").glob("*.py"))
 
@@ -22,6 +22,13 @@ def test_handing_over_marks_the_conversation_and_says_nothing_itself() -> None:
     dispatcher = CollectingDispatcher()
     assert ActionHandOver().run(dispatcher, a_conversation(), {}) == [SlotSet("wants_person", True)]
     assert dispatcher.messages == []
+
+
+def test_no_slot_is_filled_by_the_action_server_so_that_its_failure_leaves_none_unset() -> None:
+    slots = read_mapping(ROOT / "domain.yml")["slots"].values()
+    mappings = [mapping for slot in slots for mapping in slot["mappings"]]
+    assert mappings
+    assert not [mapping for mapping in mappings if "action" in mapping]
 
 
 @pytest.mark.parametrize("path", ACTION_FILES, ids=lambda path: path.stem)

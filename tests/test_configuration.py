@@ -3,15 +3,22 @@
 from pathlib import Path
 
 import pytest
+from rasa.core.channels.console import STREAM_READING_TIMEOUT_ENV
 
+from addons.channels.turns import TIME_LIMIT_SECONDS
 from addons.clinic import Clinic, read_clinic
-from addons.configuration import ConfigurationError, check_variables, read_mapping, read_yaml
+from addons.configuration import ROOT, ConfigurationError, check_variables, read_mapping, read_yaml
 
 
 def write(folder: Path, text: str) -> Path:
     path = folder / "clinic.yml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def test_the_chat_in_the_terminal_waits_longer_than_a_turn_may_take() -> None:
+    variables = dict(line.split("=", 1) for line in (ROOT / "quiet.env").read_text(encoding="utf-8").splitlines())
+    assert int(variables[STREAM_READING_TIMEOUT_ENV]) > TIME_LIMIT_SECONDS
 
 
 def test_broken_yaml_names_the_file_and_the_line(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from rasa.core.agent import Agent
+from rasa.core.brokers.broker import EventBroker
 from rasa.core.tracker_store import FailSafeTrackerStore
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import (
@@ -30,6 +31,13 @@ from addons.journal import Entry, Journal
 
 DOMAIN = Domain.from_file(str(ROOT / "domain.yml"))
 PATIENT = "a-patient"
+
+
+class FailingBroker(EventBroker):
+    """An event broker that is not there."""
+
+    def publish(self, event: dict[str, Any]) -> None:
+        raise ConnectionError(f"not published: {event}")
 
 
 @pytest.fixture
@@ -163,6 +171,16 @@ async def test_the_wrapper_rasa_puts_around_the_store_never_falls_back_to_its_me
     tracker.update(UserUttered("one"))
     await wrapped.save(tracker)
     assert wrapped._fallback_tracker_store is None
+
+
+async def test_an_event_broker_that_fails_loses_its_copy_and_not_the_turn(
+    store: ConversationStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.event_broker = FailingBroker()
+    await turn(store, "does it hurt")
+    assert texts(await store.history(PATIENT)) == ["does it hurt", "about does it hurt"]
+    assert "The event broker did not take its copy of a turn" in caplog.text
+    assert "hurt" not in caplog.text
 
 
 async def test_text_no_database_can_hold_is_cleaned(store: ConversationStore) -> None:

@@ -92,7 +92,13 @@ class Browser:
 
 
 class Socket:
-    """A tab's socket: the few packets of the Engine.IO 4 and Socket.IO 5 protocols that a chat needs."""
+    """A tab's socket: the few packets of the Engine.IO 4 and Socket.IO 5 protocols that a chat needs.
+
+    Attributes:
+        patience: seconds to wait for a packet.
+    """
+
+    patience = 10.0
 
     def __init__(self, connection: WebSocketClientProtocol) -> None:
         self.connection = connection
@@ -149,7 +155,7 @@ class Socket:
 
     async def _read(self) -> str:
         while True:
-            packet = str(await asyncio.wait_for(self.connection.recv(), 10))
+            packet = str(await asyncio.wait_for(self.connection.recv(), self.patience))
             if packet != "2":
                 return packet
             await self.connection.send("3")

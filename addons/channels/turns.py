@@ -206,6 +206,15 @@ class Turns:
             turn = Turn(list(running.collector.replies) or [self.apology(message_id)])
         return replace(turn, repeated=turn.repeated or repeated)
 
+    async def finish(self, seconds: float) -> None:
+        """Wait for the turns that run at this moment.
+
+        Args:
+            seconds: how long at most.
+        """
+        if self._running:
+            await asyncio.wait({running.task for running in self._running.values()}, timeout=seconds)
+
     def apology(self, message_id: str, place: int = 0) -> Reply:
         """What stands where an answer should be.
 

@@ -1,8 +1,10 @@
 """Starts and stops the real components on loopback ports of their own, and breaks them on purpose."""
 
 import contextlib
+import http.client
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -54,7 +56,35 @@ def as_nobody_special(folder: Path) -> list[str]:
     return ["runuser", "-u", "postgres", "--"]
 
 
-class Postgres:
+class Server:
+    """A process that can be ended or stopped in its tracks."""
+
+    def __init__(self) -> None:
+        """Choose the port."""
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def hang(self) -> None:
+        """Stop it in its tracks: connections are accepted by the kernel and never answered."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it continue."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+
+class Postgres(Server):
     """A PostgreSQL server with an empty database."""
 
     def __init__(self, folder: Path) -> None:
@@ -63,9 +93,8 @@ class Postgres:
         Args:
             folder: an empty folder for them.
         """
+        super().__init__()
         self.folder = folder
-        self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
         self._server = needed("postgres", "usr/lib/postgresql/*/bin/postgres")
         self._prefix = as_nobody_special(folder)
         binaries = Path(self._server).resolve().parent
@@ -121,14 +150,6 @@ class Postgres:
         self._process = None
         (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
 
-    def hang(self) -> None:
-        """Stop it in its tracks: connections are accepted by the kernel and never answered."""
-        self._signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        """Let a hanging server continue."""
-        self._signal(signal.SIGCONT)
-
     def _signal(self, number: int) -> None:
         if self._process is None:
             return
@@ -138,19 +159,18 @@ class Postgres:
                 os.kill(pid, number)
 
 
-class Redis:
+class Redis(Server):
     """A Redis server that keeps nothing on the disk."""
 
     def __init__(self, folder: Path) -> None:
-        """Choose a port.
+        """Find the program.
 
         Args:
             folder: its working folder.
         """
-        self.port = free_port()
+        super().__init__()
         self._folder = folder
         self._program = needed("redis-server")
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the server and wait until it takes connections."""
@@ -158,32 +178,9 @@ class Redis:
         self._process = subprocess.Popen([self._program, *arguments], stdout=subprocess.DEVNULL, start_new_session=True)
         wait_until(lambda: listens(self.port), "Redis")
 
-    def kill(self) -> None:
-        """End it at once."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)
-            self._process.kill()
-            self._process.wait()
-        self._process = None
 
-    def hang(self) -> None:
-        """Stop it in its tracks."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        """Let it continue."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
-
-class ActionServer:
+class ActionServer(Server):
     """The action server on a port of its own."""
-
-    def __init__(self) -> None:
-        """Choose the port."""
-        self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it takes connections."""
@@ -191,25 +188,8 @@ class ActionServer:
         self._process = subprocess.Popen([sys.executable, *command], cwd=ROOT, start_new_session=True)
         wait_until(lambda: listens(self.port), "the action server", self._process)
 
-    def kill(self) -> None:
-        """End it at once."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
 
-    def hang(self) -> None:
-        """Stop it in its tracks."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        """Let it continue."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
-
-class Assistant:
+class Assistant(Server):
     """The assistant as `make run` starts it, with settings of its own."""
 
     def __init__(self, folder: Path, model: Path, tracker_store: dict[str, Any], **endpoints: Any) -> None:
@@ -221,10 +201,11 @@ class Assistant:
             tracker_store: what endpoints.yml says in that block, beside the type.
             endpoints: further blocks of endpoints.yml.
         """
+        super().__init__()
         self.folder, self._model = folder, model
-        self.port = free_port()
+        # As `make run` does, so that tokens outlive a restart.
+        self._session_key = secrets.token_hex(32)
         self.log = folder / "assistant.log"
-        self._process: subprocess.Popen[bytes] | None = None
         shipped = {name: block for name, block in read_mapping(ROOT / "endpoints.yml").items() if name != "action_endpoint"}
         settings = {**shipped, "tracker_store": {"type": shipped["tracker_store"]["type"], **tracker_store}, **endpoints}
         # JSON is YAML.
@@ -246,39 +227,37 @@ class Assistant:
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **variables},
+                env={**os.environ, "WEB_SESSION_KEY": self._session_key, **variables},
                 start_new_session=True,
             )
         if wait:
-            wait_until(lambda: self.status("/")[0] == 200, "the assistant", self._process)
+            wait_until(lambda: self.status("/", limit=START_LIMIT_SECONDS)[0] == 200, "the assistant", self._process)
 
-    def say(self, text: str, sender: str, limit: float = 60) -> list[dict[str, Any]]:
-        """Send a message.
-
-        Returns:
-            The replies.
-
-        Raises:
-            OSError: there was no answer, or a refusal.
-        """
-        body = json.dumps({"sender": sender, "message": text}).encode()
-        with urllib.request.urlopen(self.address("/webhooks/rest/webhook"), body, timeout=limit) as answer:
-            replies: list[dict[str, Any]] = json.load(answer)
-        return replies
-
-    def status(self, path: str, body: bytes | None = None, limit: float = 20, method: str | None = None) -> tuple[int, str]:
+    def status(
+        self,
+        path: str,
+        body: bytes | None = None,
+        limit: float = 20,
+        method: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> tuple[int, str]:
         """Ask for an address.
 
         Returns:
-            The status and the body; status 0 when nothing answered.
+            The status and the body; status 0 when the connection was refused or lost.
+
+        Raises:
+            TimeoutError: it was not, but no answer came within the limit.
         """
-        request = urllib.request.Request(self.address(path), body, method=method)
+        request = urllib.request.Request(self.address(path), body, headers or {}, method=method)
         try:
             with urllib.request.urlopen(request, timeout=limit) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
-        except OSError:
+        except TimeoutError:
+            raise
+        except (OSError, http.client.HTTPException):
             return 0, ""
 
     def address(self, path: str) -> str:
@@ -307,13 +286,6 @@ class Assistant:
         """
         assert self._process is not None
         return self._process.wait(START_LIMIT_SECONDS)
-
-    def kill(self) -> None:
-        """End it at once."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
 
     def written(self) -> str:
         """Everything it wrote to its output."""

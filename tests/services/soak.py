@@ -1,37 +1,38 @@
-"""Patients chat while database, action server and assistant are killed at random; then what they were told is compared with
-what is stored.
+"""Patients chat over plain HTTP and the website's channel while database, action server and assistant are killed at random; then
+what they were told is compared with what is stored.
 
     python -m tests.services.soak --minutes 20
 """
 
 import argparse
 import collections
-import contextlib
 import itertools
-import json
 import random
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from addons.configuration import ROOT
 from commands.terminal import CommandFailed, run_command, say
 from commands.train import trained_model
+from tests.services.patients import ROUTES, Patient
 from tests.services.running import HOST, ActionServer, Assistant, Postgres
 
 QUESTIONS = ("does it hurt", "how much does it cost", "is it safe", "Can I talk to a person?", "how many sessions do I need")
-PATIENTS = 3
-PAUSE_SECONDS = (0.5, 2.5)
+PATIENTS_PER_ROUTE = 2
+# Below what the website's channel takes of one address in a minute.
+PAUSE_SECONDS = (1.0, 4.0)
 FAULT_SECONDS = (5.0, 20.0)
-ANSWER_LIMIT_SECONDS = 60.0
+MESSAGES_PER_CONVERSATION = 20
 DATABASE = "soak"
 # The beginning of utter_technical_apology.
 APOLOGY = "something went wrong on our side"
 LOG = ROOT / "results" / "soak" / "assistant.log"
-# How long a network is tried again after it was refused, as the website's chat does.
+# How long what waits in the journal may take to be written in the end.
 SETTLE_SECONDS = 90.0
 
 
@@ -40,10 +41,11 @@ class Record:
     """What the patients saw.
 
     Attributes:
-        acknowledged: the messages with a reply, as (sender, text), in the order of each sender.
+        acknowledged: the messages with a reply, as (conversation, text), in the order of each conversation.
         refused: messages answered with a stated error.
         cut_off: messages whose connection was refused or lost: the patient's side knows and says so.
         unanswered: messages with an empty answer or none at all in time. There must be none.
+        slowest: seconds the slowest reply took.
     """
 
     acknowledged: list[tuple[str, str]] = field(default_factory=list)
@@ -54,31 +56,55 @@ class Record:
 
     @property
     def sent(self) -> int:
-        """All messages."""
+        """All messages; one that is sent again counts again."""
         return len(self.acknowledged) + self.refused + self.cut_off + self.unanswered
 
 
-def chat(number: int, assistant: Assistant, record: Record, over: threading.Event, chance: random.Random) -> None:
-    """One patient, until it is over; a new conversation every twenty messages."""
-    for count in itertools.count():
-        if over.wait(chance.uniform(*PAUSE_SECONDS)):
-            return
-        sender, text = f"patient-{number}-{count // 20}", f"{chance.choice(QUESTIONS)} {number}.{count}"
-        body = json.dumps({"sender": sender, "message": text}).encode()
-        began = time.monotonic()
-        status, answer = assistant.status("/webhooks/rest/webhook", body, ANSWER_LIMIT_SECONDS)
-        took = time.monotonic() - began
-        if status == 200 and APOLOGY in answer:
-            record.refused += 1
-        elif status == 200 and json.loads(answer):
-            record.acknowledged.append((sender, text))
-            record.slowest = max(record.slowest, took)
-        elif status >= 400 and "error" in answer:
-            record.refused += 1
-        elif status == 0 and took < ANSWER_LIMIT_SECONDS:
-            record.cut_off += 1
-        else:
-            record.unanswered += 1
+def send(patient: Patient, text: str, message_id: str, record: Record) -> bool:
+    """Send a message and note what came of it.
+
+    Returns:
+        Whether the patient knows what came of it; not when the connection was refused or lost.
+    """
+    began = time.monotonic()
+    try:
+        status, answer = patient.ask(text, message_id)
+    except TimeoutError:
+        record.unanswered += 1
+        return True
+    if status == 0:
+        record.cut_off += 1
+        return False
+    if status != 200:
+        record.refused += 1
+    elif not answer:
+        record.unanswered += 1
+    elif any(APOLOGY in reply["text"] for reply in answer):
+        record.refused += 1
+    else:
+        record.acknowledged.append((patient.conversation, text))
+        record.slowest = max(record.slowest, time.monotonic() - began)
+    return True
+
+
+def chat(
+    number: int, route: type[Patient], assistant: Assistant, record: Record, over: threading.Event, chance: random.Random
+) -> None:
+    """One patient, until it is over; a new conversation every twenty messages.
+
+    On the website, a message whose connection was lost is sent again until something comes of it, as the widget does; the server
+    may have answered it already, and must not store it twice.
+    """
+    patient = route(assistant)
+    for count in itertools.count(1):
+        text, message_id = f"{chance.choice(QUESTIONS)} {number}.{count}", f"message-{number}-{count}"
+        known = False
+        while not known:
+            if over.wait(chance.uniform(*PAUSE_SECONDS)):
+                return
+            known = send(patient, text, message_id, record) or not patient.sends_again
+        if count % MESSAGES_PER_CONVERSATION == 0:
+            patient = route(assistant)
 
 
 def break_things(
@@ -167,16 +193,18 @@ def soak(minutes: float, seed: int, folder: Path) -> dict[str, object]:
         assistant.start()
         say(f"Running for {minutes:g} minutes (seed {seed}) ...")
         began = time.monotonic()
-        patients = [
-            threading.Thread(target=chat, args=(number, assistant, record, over, random.Random(seed + number)))
-            for number in range(PATIENTS)
-        ]
-        for patient in patients:
-            patient.start()
-        faults = break_things(postgres, actions, assistant, began + minutes * 60, chance)
-        over.set()
-        for patient in patients:
-            patient.join()
+        routes = ROUTES * PATIENTS_PER_ROUTE
+        with ThreadPoolExecutor(len(routes)) as people:
+            chats = [
+                people.submit(chat, number, route, assistant, record, over, random.Random(seed + number))
+                for number, route in enumerate(routes)
+            ]
+            try:
+                faults = break_things(postgres, actions, assistant, began + minutes * 60, chance)
+            finally:
+                over.set()
+        for ended in chats:
+            ended.result()
         lasted = (time.monotonic() - began) / 60
         found = {"lost": len(record.acknowledged)}
         until = time.monotonic() + SETTLE_SECONDS
@@ -198,14 +226,10 @@ def soak(minutes: float, seed: int, folder: Path) -> dict[str, object]:
             **{f"- {name}": number for name, number in sorted(faults.items())},
         }
     finally:
-        over.set()
         LOG.parent.mkdir(parents=True, exist_ok=True)
         LOG.write_text(assistant.written(), encoding="utf-8")
-        for server in (assistant, actions):
+        for server in (assistant, actions, postgres):
             server.kill()
-        with contextlib.suppress(ProcessLookupError):
-            postgres.go_on()
-        postgres.kill()
 
 
 def main() -> int:

@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rasa.core.channels.channel import InputChannel
 
 from addons.channels.connector import LARGEST_BODY_BYTES
+from addons.channels.rest import RestChannel
 from addons.channels.telegram import TelegramInput
 from addons.model_file import record_checksum
 from addons.serving import BODY_LIMIT_BYTES
 from tests.connecting import BOT_TOKEN, SECRET_TOKEN, credentials, signed_request, typed
 from tests.services.running import Assistant, free_port, wait_until
 
+# Nobody listens there, so no message leaves this machine.
+TELEGRAM = credentials("telegram", "http://127.0.0.1:9")
 SQLITE = {"dialect": "sqlite", "db": "conversations.db"}
 # The tables of docs/reliability.md: method and path, and what a stranger gets who names no
 # website and has no session.
@@ -92,7 +96,8 @@ def test_a_damaged_model_ends_the_start(model: Path, tmp_path: Path, damage: str
     if copy.exists():
         record_checksum(copy)
     written = starts_not(Assistant(tmp_path, copy, sqlite(tmp_path)))
-    assert ("is missing. Train again" if damage == "missing" else "Stopped. No model could be loaded") in written
+    missing = f"Stopped. There is no model archive {copy}. Train (`make train`) and start again."
+    assert (missing if damage == "missing" else "Stopped. No model could be loaded") in written
 
 
 @pytest.fixture(scope="module")
@@ -140,26 +145,43 @@ def test_it_listens_on_loopback_only(served: Assistant) -> None:
     assert addresses == {"0100007F"}
 
 
-def test_a_messaging_channel_that_runs_alone_has_a_private_log_a_larger_body_and_no_version(model: Path, tmp_path: Path) -> None:
-    assistant = Assistant(tmp_path, model, sqlite(tmp_path))
-    # Nobody listens there, so no message leaves this machine.
-    settings = {f"{TelegramInput.__module__}.{TelegramInput.__qualname__}": credentials("telegram", "http://127.0.0.1:9")}
-    (tmp_path / "credentials.yml").write_text(json.dumps(settings), encoding="utf-8")
+@pytest.fixture
+def assistant(model: Path, tmp_path: Path) -> Iterator[Assistant]:
+    """One that is not started yet."""
+    running = Assistant(tmp_path, model, sqlite(tmp_path))
+    yield running
+    running.kill()
+
+
+def use_channels(assistant: Assistant, channels: dict[type[InputChannel], dict[str, Any] | None]) -> None:
+    settings = {f"{channel.__module__}.{channel.__qualname__}": block for channel, block in channels.items()}
+    (assistant.folder / "credentials.yml").write_text(json.dumps(settings), encoding="utf-8")
+
+
+def test_a_messaging_channel_that_runs_alone_has_a_private_log_a_larger_body_and_no_version(assistant: Assistant) -> None:
+    use_channels(assistant, {TelegramInput: TELEGRAM})
     assistant.start()
-    try:
-        path = "/webhooks/telegram/webhook"
-        assert assistant.status(path, b"x" * (BODY_LIMIT_BYTES + 1))[0] == 401
-        status, answer = assistant.status(path, b"x" * (LARGEST_BODY_BYTES + 1))
-        assert status == 413
-        assert json.loads(answer)["error"]["code"] == "too_large"
-        assert assistant.status("/") == (200, "The assistant is running.")
-        body, headers = signed_request("telegram", typed("telegram", "does canary hurt", "1"))
-        request = urllib.request.Request(assistant.address(path), body, headers)
-        with urllib.request.urlopen(request, timeout=20) as accepted:
-            assert accepted.status == 200
-            assert "X-Request-Id" in accepted.headers
-        wait_until(lambda: "telegram" in assistant.log.read_text(encoding="utf-8").lower(), "the sending to fail")
-        written = assistant.log.read_text(encoding="utf-8")
-        assert not [secret for secret in ("canary", "447700900123", BOT_TOKEN, SECRET_TOKEN) if secret in written]
-    finally:
-        assistant.kill()
+    path = "/webhooks/telegram/webhook"
+    assert assistant.status(path, b"x" * (BODY_LIMIT_BYTES + 1))[0] == 401
+    status, answer = assistant.status(path, b"x" * (LARGEST_BODY_BYTES + 1))
+    assert status == 413
+    assert json.loads(answer)["error"]["code"] == "too_large"
+    assert assistant.status("/") == (200, "The assistant is running.")
+    body, headers = signed_request("telegram", typed("telegram", "does canary hurt", "1"))
+    request = urllib.request.Request(assistant.address(path), body, headers)
+    with urllib.request.urlopen(request, timeout=20) as accepted:
+        assert accepted.status == 200
+        assert "X-Request-Id" in accepted.headers
+    wait_until(lambda: "telegram" in assistant.written().lower(), "the sending to fail")
+    assert not [secret for secret in ("canary", "447700900123", BOT_TOKEN, SECRET_TOKEN) if secret in assistant.written()]
+
+
+def test_beside_a_messaging_channel_the_others_keep_their_own_smaller_limit(assistant: Assistant) -> None:
+    use_channels(assistant, {RestChannel: None, TelegramInput: TELEGRAM})
+    assistant.start()
+    too_large = b"x" * (BODY_LIMIT_BYTES + 1)
+    status, answer = assistant.status("/webhooks/rest/webhook", too_large)
+    assert status == 413
+    assert json.loads(answer)["error"]["code"] == "too_large"
+    assert assistant.status("/webhooks/telegram/webhook", too_large)[0] == 401
+    assert assistant.status("/webhooks/rest/webhook", b'{"message": "hi"}')[0] == 200

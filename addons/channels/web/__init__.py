@@ -110,6 +110,7 @@ class WebChannel(InputChannel):
         blueprint.add_route(file, "/", methods=methods, stream=True, name="demo_page")
         blueprint.add_route(file, "/<name:path>", methods=methods, stream=True, name="file")
         blueprint.middleware("response")(self._add_headers)
+        blueprint.listener("before_server_stop")(self._chat.finish)
         return blueprint
 
     # What each address does.

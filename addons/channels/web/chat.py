@@ -1,5 +1,6 @@
 """What the website's chat does, the same over sockets and plain HTTP."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -25,6 +26,9 @@ from addons.channels.web.visitors import Allowance
 from addons.logs import where
 
 BUSY_SECONDS = 3
+_STOP_SECONDS = 10.0
+# Between the end of a turn and the moment when its answer is on the line.
+_SENDING_SECONDS = 0.2
 # What a patient can scroll back to.
 _HISTORY_EVENTS = 200
 
@@ -175,6 +179,12 @@ class Chat:
             logger.error("The conversation store cannot be asked whether it is ready: %s", where(error))
             store = False
         return {"model": agent is not None and bool(agent.is_ready()), "store": store}
+
+    async def finish(self, *_: Any) -> None:
+        """Let the turns that run now be answered before the server stops: it waits for requests, but closes sockets at once."""
+        if self._turns.running:
+            await self._turns.finish(_STOP_SECONDS)
+            await asyncio.sleep(_SENDING_SECONDS)
 
     def _take(self, session: Session, address: str) -> None:
         """Count one message; raises Refused `too_many`."""
