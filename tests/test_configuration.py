@@ -66,7 +66,8 @@ def test_a_clinics_prices_are_read_with_their_range_and_concern(tmp_path: Path) 
 
 def test_a_reviewer_is_read_with_credentials_and_day_with_or_without_quotes(tmp_path: Path) -> None:
     for day in ("2026-11-25", "'2026-11-25'"):
-        clinic = read_clinic(write(tmp_path, f"reviewed_by:\n  name: A. Reviewer\n  credentials: MD, GMC 0000000\n  date: {day}\n"))
+        text = f"reviewed_by:\n  name: A. Reviewer\n  credentials: MD, GMC 0000000\n  date: {day}\n"
+        clinic = read_clinic(write(tmp_path, text))
         assert clinic.reviewed_by == Reviewer("A. Reviewer", "MD, GMC 0000000", date(2026, 11, 25))
     assert clinic.placeholders()["clinic_reviewed_by"] == "A. Reviewer, MD, GMC 0000000"
     assert clinic.placeholders()["clinic_reviewed_on"] == "25 November 2026"
