@@ -24,6 +24,7 @@ NOT_ANSWERED = "utter_part_not_answered"
 SHORTENED = "utter_shortened"
 COST = "utter_faq_cost"
 ASK_SOURCES = "utter_ask_sources"
+BOT_CHALLENGE = "utter_bot_challenge"
 ESTIMATE = "utter_estimate"
 PUBLISHED_PRICES = ROOT / "data" / "published_prices.yml"
 # Weakest first: several answers in one message carry the weakest grade, and so does an answer that names none.
@@ -215,8 +216,10 @@ class AnswerComposer(TemplatedNaturalLanguageGenerator):
             ]
             intro, after = (self._text(f"utter_clinic_prices_{place}", named, output_channel) for place in ("intro", "after"))
             draft["text"] = "\n".join([intro, *listed, after, str(draft["text"])])
-        if draft is not None and name == ASK_SOURCES:
-            draft["text"] = f"{self.authorship(output_channel)}\n{draft['text']}"
+        if draft is not None and name in {ASK_SOURCES, BOT_CHALLENGE}:
+            lines = [str(draft["text"]), self.authorship(output_channel)]
+            # Each begins with what was asked: who wrote it, or whether this is a person.
+            draft["text"] = "\n".join(lines[::-1] if name == ASK_SOURCES else lines)
         return draft
 
     def _estimate(self, named: dict[str, Any], output_channel: str) -> Draft | None:

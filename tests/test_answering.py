@@ -169,6 +169,18 @@ async def test_who_asks_for_sources_is_told_who_wrote_the_answers_and_who_review
         assert "not clinicians" in named["text"], "a reviewer did not write them"
 
 
+async def test_who_asks_whether_this_is_a_person_is_told_who_wrote_and_reviewed_the_answers(nlg: CuratedAnswers) -> None:
+    reviewed = with_clinic(nlg, Clinic(reviewed_by=Reviewer("A. Reviewer", "MD, GMC 0000000", date(2026, 11, 25))))
+    by_default = await nlg.generate("utter_bot_challenge", a_conversation(), "collector")
+    named = await reviewed.generate("utter_bot_challenge", a_conversation(), "collector")
+    assert by_default is not None
+    assert named is not None
+    assert by_default["text"].startswith("Yes, this is software")
+    assert "No clinician has reviewed the answers" in by_default["text"]
+    assert "A. Reviewer" in named["text"]
+    assert "No clinician" not in named["text"]
+
+
 async def test_a_clinics_own_prices_come_first_and_the_published_ranges_after(nlg: CuratedAnswers) -> None:
     prices = (Price("Scalp", 150, 200, "EUR", "hair_loss"), Price("Face", 180, 180, "EUR", "skin_ageing"))
     clinic = with_clinic(nlg, Clinic(prices=prices))
