@@ -152,6 +152,17 @@ _TITLES = {
     "utter_rules": "The patient wants the rules changed",
     "utter_no_words": "A message without words",
 }
+# What to call those of a kind, by how their names begin.
+_GROUPS = {
+    "utter_clinic_": "Line for a clinic that sets",
+    "utter_evidence_": "Evidence line, grade",
+    "utter_source_kind_": "How strong a source is:",
+    "utter_technical_": "Something does not work:",
+    "utter_ask_check_": "The check asks about",
+    "utter_check_yes_": "The check, after a yes to",
+    "utter_check_open_": "The check, left open:",
+    "utter_website_": "The website's chat:",
+}
 _CHECKED = "Every answer was checked against its sources on the day it names."
 _HOW_TO_READ = (
     "The box holds what the patient reads, word for word, filled in with the settings of clinic.yml. Below it stands what the "
@@ -176,7 +187,7 @@ _STYLE = """
 html{scroll-padding-top:1rem}
 body{margin:0 auto;padding:1rem;max-width:76rem;background:var(--paper);color:var(--ink);font:1rem/1.55 system-ui,sans-serif;
 overflow-wrap:anywhere}
-h1,h2,h3,h4,.file,.index{break-after:avoid}
+h1,h2,h3,h4,.lead{break-after:avoid}
 h1,h2,h3,h4{line-height:1.25}
 h1{font-size:1.7rem;margin:.5rem 0}
 h2{font-size:1.4rem;margin:2rem 0 .5rem}
@@ -230,18 +241,24 @@ body{display:grid;grid-template-columns:17rem minmax(0,1fr);column-gap:2.5rem}
 header,footer,.skip{grid-column:1/-1}
 nav{position:sticky;top:0;align-self:start;max-height:100vh;overflow:auto;padding:0 .3rem 1rem}
 }
+@media screen and (max-width:40rem){
+td:nth-child(n+3){min-width:13rem}
+}
 @media print{
 :root{--paper:#fff;--ink:#000;--soft:#333;--link:#000;--box:#fff;--line:#666;--note:#fff}
 html{font-size:9.5pt}
 body{display:block;max-width:none;padding:0;line-height:1.4}
 p,blockquote,article ul{max-width:none}
 article{margin:1rem 0}
+.reply{margin-top:1.2rem;padding-top:.6rem}
 .skip,form{display:none}
+summary{list-style:none}
 nav{position:static;max-height:none;overflow:visible}
 nav ul ul{columns:2}
 blockquote{border:1px solid #666}
 .sources a::after{content:" <" attr(href) ">"}
-.sources li,.notes li,dl,.index,tr{break-inside:avoid}
+.lead,.sources li,.notes li,dl,tr{break-inside:avoid}
+thead,h2+p{break-after:avoid}
 .scroll{overflow:visible}
 }
 """
@@ -286,8 +303,6 @@ _SCRIPT = """
   window.addEventListener("beforeprint", function () { list.open = true; });
 })();
 """
-_SETTING_LINE = re.compile(r"utter_clinic_(\w+)")
-_GRADE_LINE = re.compile(r"utter_evidence_(\w+)")
 _MARKDOWN_SIGNS = re.compile(r"([\\`*_\[\]<>&#|~]|^[-+])")
 
 
@@ -450,10 +465,9 @@ def title_of(name: str, variations: list[Variation]) -> str:
     title = (variations[0].get("metadata") or {}).get("title") or _TITLES.get(name)
     if title:
         return str(title)
-    if setting := _SETTING_LINE.fullmatch(name):
-        return f"Line for a clinic that sets {_plain(setting[1])}"
-    if grade := _GRADE_LINE.fullmatch(name):
-        return f"Evidence line, grade {_plain(grade[1])}"
+    for beginning, words in _GROUPS.items():
+        if name.startswith(beginning):
+            return f"{words} {_plain(name.removeprefix(beginning))}"
     return _plain(name.removeprefix("utter_")).capitalize()
 
 
@@ -598,8 +612,8 @@ def _reply_html(reply: Reply) -> str:
         index = f'<p>The first that fits is said:</p><ol class="index">{links}</ol>'
     said = "".join(_said_html(f"{anchor}-{number}", number, each) for number, each in enumerate(reply.variations, 1))
     return (
-        f'<section class="reply" id="{anchor}"><h3>{_e(reply.title)}</h3>'
-        f'<p class="file">{_e(reply.file)}</p>{index}{said}</section>'
+        f'<section class="reply" id="{anchor}"><div class="lead"><h3>{_e(reply.title)}</h3>'
+        f'<p class="file">{_e(reply.file)}</p>{index}</div>{said}</section>'
     )
 
 
