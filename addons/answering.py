@@ -13,6 +13,7 @@ from rasa.utils.endpoints import EndpointConfig
 
 from addons.composing import (
     ANSWER,
+    ASK_SOURCES,
     COMPUTED,
     GRADES,
     LANGUAGE,
@@ -31,7 +32,6 @@ from addons.dialogue.symptoms import SymptomGuide
 
 __all__ = ["ANSWER", "COMPUTED", "GRADES", "TOPIC", "CuratedAnswers"]
 
-ASK_SOURCES = "utter_ask_sources"
 SOURCES_OF_ANSWER = "utter_sources_of_answer"
 SOURCE_OF_ANSWER = "utter_source_of_answer"
 FALLBACK = "utter_fallback"
@@ -246,7 +246,8 @@ class CuratedAnswers(AnswerComposer):
         if not answer.metadata.get("sources"):
             return None
         ids = answer.metadata["sources"]
-        lines = [self._text(SOURCES_OF_ANSWER, {}, output_channel, reviewed=readable(answer.metadata["reviewed"]))]
+        checked = self._text(SOURCES_OF_ANSWER, {}, output_channel, reviewed=readable(answer.metadata["reviewed"]))
+        lines = [self.authorship(output_channel), checked]
         for source in ids:
             entry = self._sources.get(source) or {}
             strength = self._text(f"utter_source_kind_{str(entry.get('kind')).replace(' ', '_')}", {}, output_channel)

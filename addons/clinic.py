@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import dataclass, field, fields
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from addons.configuration import ROOT, ConfigurationError, read_mapping
+from addons.sentences import day_in_words
 
 _DEFAULT_EMERGENCY_NUMBER = "112, 911 or 999"
 _NUMBER = re.compile(r"[0-9+() ,or-]{3,40}")
@@ -44,6 +46,21 @@ class Price:
 
 
 @dataclass(frozen=True)
+class Reviewer:
+    """The clinician who reviewed the answers for the clinic.
+
+    Attributes:
+        name: as the clinician signs.
+        credentials: profession and registration, such as a clinician's name is followed by.
+        date: the day the review was finished.
+    """
+
+    name: str
+    credentials: str
+    date: date
+
+
+@dataclass(frozen=True)
 class Clinic:
     """What a clinic may set; an empty string or tuple is "not set"."""
 
@@ -55,12 +72,18 @@ class Clinic:
     opening_hours: str = ""
     languages: tuple[str, ...] = ()
     prices: tuple[Price, ...] = field(default=())
+    reviewed_by: Reviewer | None = None
     # Checked by the website's channel, whose settings they are.
     website: dict[str, Any] = field(default_factory=dict)
 
     def placeholders(self) -> dict[str, str]:
         """The values responses may name in braces: `{emergency_number}` and one `{clinic_<field>}` for each other setting."""
-        values = {name: getattr(self, name) for name in _texts()} | {"languages": ", ".join(self.languages)}
+        reviewer = self.reviewed_by
+        values = {name: getattr(self, name) for name in _texts()} | {
+            "languages": ", ".join(self.languages),
+            "reviewed_by": f"{reviewer.name}, {reviewer.credentials}" if reviewer else "",
+            "reviewed_on": day_in_words(reviewer.date) if reviewer else "",
+        }
         return {name if name == "emergency_number" else f"clinic_{name}": value for name, value in values.items()}
 
     def calls(self) -> list[str]:
@@ -93,6 +116,8 @@ def read_clinic(path: Path) -> Clinic:
             values[name] = _languages(path, value)
         elif name == "prices":
             values[name] = _prices(path, value)
+        elif name == "reviewed_by":
+            values[name] = _reviewer(path, value)
         elif name == "website":
             if not isinstance(value, dict):
                 raise ConfigurationError(path, "`website` must hold indented `name: value` lines.")
@@ -156,3 +181,30 @@ def _price(path: Path, name: str, entry: object) -> Price:
     if concern:
         _check_listed(path, f"{name}: concern", concern, _CONCERNS)
     return Price(_text(path, f"{name}: what", entry["what"]), numbers[0], numbers[-1], entry["currency"], concern)
+
+
+def _reviewer(path: Path, value: object) -> Reviewer | None:
+    wanted = {"name", "credentials", "date"}
+    given = {name: entry for name, entry in value.items() if entry not in (None, "")} if isinstance(value, dict) else None
+    if given == {}:
+        return None
+    if given is None or given.keys() != wanted:
+        raise ConfigurationError(
+            path, "`reviewed_by` needs `name`, `credentials` and `date`, each on a line of its own; or leave all three empty."
+        )
+    return Reviewer(
+        _text(path, "reviewed_by: name", given["name"]),
+        _text(path, "reviewed_by: credentials", given["credentials"]),
+        _past_day(path, "reviewed_by: date", given["date"]),
+    )
+
+
+def _past_day(path: Path, name: str, value: object) -> date:
+    # YAML reads a date without quotes as a date.
+    try:
+        day = date.fromisoformat(str(value))
+    except ValueError:
+        raise ConfigurationError(path, f"`{name}` must be a day as year-month-day, such as 2026-11-25.") from None
+    if day > date.today():
+        raise ConfigurationError(path, f"`{name}` lies in the future; write the day the review was finished.")
+    return day

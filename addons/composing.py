@@ -14,7 +14,7 @@ from rasa.utils.endpoints import EndpointConfig
 from addons.clinic import read_clinic
 from addons.configuration import ROOT, ConfigurationError, read_mapping
 from addons.dialogue.estimate import estimate, read_published
-from addons.sentences import in_short
+from addons.sentences import day_in_words, in_short
 
 TOPIC = "faq_"
 ANSWER = "utter_faq_"
@@ -23,6 +23,8 @@ SOURCES = "utter_sources"
 NOT_ANSWERED = "utter_part_not_answered"
 SHORTENED = "utter_shortened"
 COST = "utter_faq_cost"
+ASK_SOURCES = "utter_ask_sources"
+BOT_CHALLENGE = "utter_bot_challenge"
 ESTIMATE = "utter_estimate"
 PUBLISHED_PRICES = ROOT / "data" / "published_prices.yml"
 # Weakest first: several answers in one message carry the weakest grade, and so does an answer that names none.
@@ -62,6 +64,14 @@ class AnswerComposer(TemplatedNaturalLanguageGenerator):
         self._clinic = read_clinic(ROOT / settings["clinic"])
         self._placeholders = self._clinic.placeholders()
         self._published = read_published(PUBLISHED_PRICES)
+
+    def authorship(self, output_channel: str) -> str:
+        """Who wrote the answers, and who reviewed them for the clinic or that nobody has.
+
+        Args:
+            output_channel: the channel's name.
+        """
+        return self._text(f"utter_authors_{'reviewed' if self._clinic.reviewed_by else 'not_reviewed'}", {}, output_channel)
 
     @property
     def responses(self) -> dict[str, list[Draft]]:
@@ -206,6 +216,10 @@ class AnswerComposer(TemplatedNaturalLanguageGenerator):
             ]
             intro, after = (self._text(f"utter_clinic_prices_{place}", named, output_channel) for place in ("intro", "after"))
             draft["text"] = "\n".join([intro, *listed, after, str(draft["text"])])
+        if draft is not None and name in {ASK_SOURCES, BOT_CHALLENGE}:
+            lines = [str(draft["text"]), self.authorship(output_channel)]
+            # Each begins with what was asked: who wrote it, or whether this is a person.
+            draft["text"] = "\n".join(lines[::-1] if name == ASK_SOURCES else lines)
         return draft
 
     def _estimate(self, named: dict[str, Any], output_channel: str) -> Draft | None:
@@ -273,5 +287,4 @@ def _grade(fact: dict[str, Any]) -> str:
 
 def readable(reviewed: str) -> str:
     """A date of the content, such as "2026-11-23", as people write it."""
-    day = date.fromisoformat(reviewed)
-    return f"{day.day} {day:%B %Y}"
+    return day_in_words(date.fromisoformat(reviewed))

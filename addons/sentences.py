@@ -1,6 +1,7 @@
-"""Sentences of curated text, which is plain enough for a rule: a full stop, a question mark or a line's end."""
+"""Sentences of curated text, which is plain enough for a rule: a full stop, a question mark or a line's end; and days in it."""
 
 import re
+from datetime import date
 
 _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"(])")
 # A first sentence this short ("Yes.") says too little by itself.
@@ -30,3 +31,8 @@ def in_short(text: str, emergency_number: str) -> str:
     calls = [sentence for sentence in found[len(kept) :] if emergency_number in sentence]
     joined = "\n".join(kept) if any(line.startswith("- ") for line in kept) else " ".join(kept)
     return "\n".join([joined, *calls])
+
+
+def day_in_words(day: date) -> str:
+    """A day as people write it, such as "23 November 2026"."""
+    return f"{day.day} {day:%B %Y}"

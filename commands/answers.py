@@ -20,13 +20,15 @@ from addons.answering import CuratedAnswers
 from addons.clinic import read_clinic
 from addons.composing import COMPUTED, GRADES, TOPIC
 from addons.configuration import ROOT, read_mapping
+from addons.sentences import day_in_words
 from commands.content import EVIDENCE, SECTION_HEADING, Note, Variation, data_files, note, responses
 from commands.reading import reading_grade, word_count
 from commands.terminal import CommandFailed, run_command, say
 
 RESULTS = ROOT / "results"
 TITLE = "Mesotherapy assistant: the book of answers"
-NOT_REVIEWED = "Not yet reviewed by a clinician."
+# The channel, to the class that answers.
+BOOK = "book"
 # As docs/writing-answers.md defines them.
 GRADE_MEANINGS = {
     "good": "several decent trials, or a careful review of them, agree",
@@ -126,6 +128,8 @@ _TITLES = {
     "utter_clinic_prices_intro": "Before a clinic's own prices",
     "utter_clinic_price": "One of a clinic's own prices",
     "utter_clinic_prices_after": "Between a clinic's own prices and the published ones",
+    "utter_authors_not_reviewed": "Who wrote the answers, as long as no clinician has reviewed them",
+    "utter_authors_reviewed": "Who wrote the answers, when a clinician has reviewed them",
     "utter_sources_of_answer": "Sources of the last answer, first line",
     "utter_source_of_answer": "Sources of the last answer, each source",
     "utter_affirm": "The patient says yes",
@@ -147,6 +151,17 @@ _TITLES = {
     "utter_insult": "The patient swears at the assistant",
     "utter_rules": "The patient wants the rules changed",
     "utter_no_words": "A message without words",
+}
+# What to call those of a kind, by how their names begin.
+_GROUPS = {
+    "utter_clinic_": "Line for a clinic that sets",
+    "utter_evidence_": "Evidence line, grade",
+    "utter_source_kind_": "How strong a source is:",
+    "utter_technical_": "Something does not work:",
+    "utter_ask_check_": "The check asks about",
+    "utter_check_yes_": "The check, after a yes to",
+    "utter_check_open_": "The check, left open:",
+    "utter_website_": "The website's chat:",
 }
 _CHECKED = "Every answer was checked against its sources on the day it names."
 _HOW_TO_READ = (
@@ -172,7 +187,7 @@ _STYLE = """
 html{scroll-padding-top:1rem}
 body{margin:0 auto;padding:1rem;max-width:76rem;background:var(--paper);color:var(--ink);font:1rem/1.55 system-ui,sans-serif;
 overflow-wrap:anywhere}
-h1,h2,h3,h4,.file,.index{break-after:avoid}
+h1,h2,h3,h4,.lead{break-after:avoid}
 h1,h2,h3,h4{line-height:1.25}
 h1{font-size:1.7rem;margin:.5rem 0}
 h2{font-size:1.4rem;margin:2rem 0 .5rem}
@@ -226,18 +241,24 @@ body{display:grid;grid-template-columns:17rem minmax(0,1fr);column-gap:2.5rem}
 header,footer,.skip{grid-column:1/-1}
 nav{position:sticky;top:0;align-self:start;max-height:100vh;overflow:auto;padding:0 .3rem 1rem}
 }
+@media screen and (max-width:40rem){
+td:nth-child(n+3){min-width:13rem}
+}
 @media print{
 :root{--paper:#fff;--ink:#000;--soft:#333;--link:#000;--box:#fff;--line:#666;--note:#fff}
 html{font-size:9.5pt}
 body{display:block;max-width:none;padding:0;line-height:1.4}
 p,blockquote,article ul{max-width:none}
 article{margin:1rem 0}
+.reply{margin-top:1.2rem;padding-top:.6rem}
 .skip,form{display:none}
+summary{list-style:none}
 nav{position:static;max-height:none;overflow:visible}
 nav ul ul{columns:2}
 blockquote{border:1px solid #666}
 .sources a::after{content:" <" attr(href) ">"}
-.sources li,.notes li,dl,.index,tr{break-inside:avoid}
+.lead,.sources li,.notes li,dl,tr{break-inside:avoid}
+thead,h2+p{break-after:avoid}
 .scroll{overflow:visible}
 }
 """
@@ -282,8 +303,6 @@ _SCRIPT = """
   window.addEventListener("beforeprint", function () { list.open = true; });
 })();
 """
-_SETTING_LINE = re.compile(r"utter_clinic_(\w+)")
-_GRADE_LINE = re.compile(r"utter_evidence_(\w+)")
 _MARKDOWN_SIGNS = re.compile(r"([\\`*_\[\]<>&#|~]|^[-+])")
 
 
@@ -392,10 +411,10 @@ async def variations_said(
                 "as an earlier one always fits first. Move it up or remove it."
             )
         question = {"intent": name.removeprefix("utter_"), **condition}
-        tracker = DialogueStateTracker("book", [])
+        tracker = DialogueStateTracker(BOOK, [])
         tracker.update(UserUttered(parse_data={"questions": [question]}))
         try:
-            message = await speaker.generate(name, tracker, "book", **placeholders)
+            message = await speaker.generate(name, tracker, BOOK, **placeholders)
         except (KeyError, ValueError) as error:
             raise CommandFailed(
                 f"{name}, variation {index + 1} cannot be said ({error}). `make check` names what to mend."
@@ -446,19 +465,19 @@ def title_of(name: str, variations: list[Variation]) -> str:
     title = (variations[0].get("metadata") or {}).get("title") or _TITLES.get(name)
     if title:
         return str(title)
-    if setting := _SETTING_LINE.fullmatch(name):
-        return f"Line for a clinic that sets {_plain(setting[1])}"
-    if grade := _GRADE_LINE.fullmatch(name):
-        return f"Evidence line, grade {_plain(grade[1])}"
+    for beginning, words in _GROUPS.items():
+        if name.startswith(beginning):
+            return f"{words} {_plain(name.removeprefix(beginning))}"
     return _plain(name.removeprefix("utter_")).capitalize()
 
 
-def as_html(chapters: list[Chapter], today: date, evidence: str) -> str:
+def as_html(chapters: list[Chapter], today: date, authorship: str, evidence: str) -> str:
     """The book as one page that needs nothing else: no request leaves it, and it works without its script.
 
     Args:
         chapters: the replies.
         today: the day the book is made.
+        authorship: who wrote the answers and who reviewed them, as patients are told.
         evidence: docs/evidence.md, which becomes the last chapter; the notes of the answers lead there.
     """
     contents = "".join(
@@ -491,7 +510,7 @@ def as_html(chapters: list[Chapter], today: date, evidence: str) -> str:
 <header>
 <h1>{_e(TITLE)}</h1>
 <p>{_e(_summary(chapters, today))}</p>
-<p class="notice"><strong>{_e(NOT_REVIEWED)}</strong> {_e(_CHECKED)}</p>
+<p class="notice"><strong>{_e(authorship)}</strong> {_e(_CHECKED)}</p>
 <form id="search" role="search" hidden>
 <label for="words">Show only what holds these words</label>
 <input id="words" type="search" autocomplete="off" aria-describedby="found">
@@ -533,9 +552,15 @@ def evidence_html(evidence: str) -> str:
     return made.replace("<table>", '<div class="scroll" tabindex="0"><table>').replace("</table>", "</table></div>")
 
 
-def as_markdown(chapters: list[Chapter], today: date) -> str:
-    """The book as plain text, to compare with an earlier one or to comment on."""
-    lines = [f"# {_m(TITLE)}", "", _m(_summary(chapters, today)), "", f"**{_m(NOT_REVIEWED)}** {_m(_CHECKED)}", ""]
+def as_markdown(chapters: list[Chapter], today: date, authorship: str) -> str:
+    """The book as plain text, to compare with an earlier one or to comment on.
+
+    Args:
+        chapters: the replies.
+        today: the day the book is made.
+        authorship: who wrote the answers and who reviewed them, as patients are told.
+    """
+    lines = [f"# {_m(TITLE)}", "", _m(_summary(chapters, today)), "", f"**{_m(authorship)}** {_m(_CHECKED)}", ""]
     lines += ["## Contents", ""]
     for chapter in chapters:
         lines += [f"- {_m(chapter.title)}", *(f"  - [{_m(reply.title)}](#{reply.anchor})" for reply in chapter.replies)]
@@ -563,11 +588,13 @@ def as_markdown(chapters: list[Chapter], today: date) -> str:
 
 def main() -> int:
     """Write both books."""
-    chapters = asyncio.run(make_book(the_speaker()))
+    speaker = the_speaker()
+    chapters = asyncio.run(make_book(speaker))
+    today, authorship = date.today(), speaker.authorship(BOOK)
     RESULTS.mkdir(exist_ok=True)
     for path, text in (
-        (RESULTS / "answers.html", as_html(chapters, date.today(), EVIDENCE.read_text(encoding="utf-8"))),
-        (RESULTS / "answers.md", as_markdown(chapters, date.today())),
+        (RESULTS / "answers.html", as_html(chapters, today, authorship, EVIDENCE.read_text(encoding="utf-8"))),
+        (RESULTS / "answers.md", as_markdown(chapters, today, authorship)),
     ):
         path.write_text(text, encoding="utf-8")
         say(f"Wrote {path}")
@@ -585,8 +612,8 @@ def _reply_html(reply: Reply) -> str:
         index = f'<p>The first that fits is said:</p><ol class="index">{links}</ol>'
     said = "".join(_said_html(f"{anchor}-{number}", number, each) for number, each in enumerate(reply.variations, 1))
     return (
-        f'<section class="reply" id="{anchor}"><h3>{_e(reply.title)}</h3>'
-        f'<p class="file">{_e(reply.file)}</p>{index}{said}</section>'
+        f'<section class="reply" id="{anchor}"><div class="lead"><h3>{_e(reply.title)}</h3>'
+        f'<p class="file">{_e(reply.file)}</p>{index}</div>{said}</section>'
     )
 
 
@@ -625,7 +652,7 @@ def _facts(said: Said) -> list[tuple[str, str]]:
     grade = "too short to measure" if said.grade is None else f"{said.grade:.1f}"
     return [
         *([("Evidence", _plain(said.evidence))] if said.evidence else []),
-        *([("Checked on", _day(date.fromisoformat(said.reviewed)))] if said.reviewed else []),
+        *([("Checked on", day_in_words(date.fromisoformat(said.reviewed)))] if said.reviewed else []),
         ("Reading grade", grade),
         ("Words", str(said.words)),
     ]
@@ -636,7 +663,7 @@ def _summary(chapters: list[Chapter], today: date) -> str:
     answers = sum(bool(each.evidence) for each in said)
     return (
         f"Everything a patient may be told by the assistant, for reviewers to read: {answers} answers and "
-        f"{len(said) - answers} other replies. Made on {_day(today)} from the content files."
+        f"{len(said) - answers} other replies. Made on {day_in_words(today)} from the content files."
     )
 
 
@@ -659,10 +686,6 @@ def _plain(name: str) -> str:
 
 def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"
 
 
 def _e(text: str) -> str:

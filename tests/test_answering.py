@@ -1,6 +1,7 @@
 """No answer leaves without saying, in the same message, how limited the evidence is."""
 
 import copy
+from datetime import date
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from rasa.shared.core.events import BotUttered, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from addons.answering import ANSWER, COMPUTED, GRADES, CuratedAnswers
-from addons.clinic import Clinic, Price
+from addons.clinic import Clinic, Price, Reviewer
 from addons.configuration import ROOT, ConfigurationError
 from commands.content import responses
 
@@ -138,7 +139,7 @@ async def test_asked_for_sources_after_an_answer_it_lists_that_answers_sources_a
     after = await nlg.generate("utter_ask_sources", tracker, "collector")
     assert before is not None
     assert after is not None
-    assert before["text"] == ALL["utter_ask_sources"][0]["text"]
+    assert before["text"].endswith(ALL["utter_ask_sources"][0]["text"])
     assert "Amin 2006: Amin SP et al." in after["text"]
     assert ALL["utter_source_kind_observational"][0]["text"] in after["text"]
     assert after["source_links"][0]["url"].startswith("https://doi.org/")
@@ -148,6 +149,36 @@ def with_clinic(nlg: CuratedAnswers, clinic: Clinic) -> CuratedAnswers:
     other = copy.copy(nlg)
     other._clinic, other._placeholders = clinic, clinic.placeholders()
     return other
+
+
+async def test_who_asks_for_sources_is_told_who_wrote_the_answers_and_who_reviewed_them_or_that_nobody_has(
+    nlg: CuratedAnswers,
+) -> None:
+    reviewed = with_clinic(nlg, Clinic(reviewed_by=Reviewer("A. Reviewer", "MD, GMC 0000000", date(2026, 11, 25))))
+    answered = a_conversation()
+    answered.update(BotUttered("An answer.", metadata={"topics": ["cost"], "sources": ["amin_2006"], "reviewed": "2026-11-23"}))
+    with_another = a_conversation(asking({"intent": "ask_sources"}, {"intent": "faq_cost"}))
+    for tracker in (a_conversation(), answered, with_another):
+        by_default = await nlg.generate("utter_ask_sources", tracker, "collector")
+        named = await reviewed.generate("utter_ask_sources", tracker, "collector")
+        assert by_default is not None
+        assert named is not None
+        assert ALL["utter_authors_not_reviewed"][0]["text"] in by_default["text"]
+        assert "A. Reviewer, MD, GMC 0000000, reviewed the answers for this clinic on 25 November 2026." in named["text"]
+        assert "No clinician" not in named["text"]
+        assert "not clinicians" in named["text"], "a reviewer did not write them"
+
+
+async def test_who_asks_whether_this_is_a_person_is_told_who_wrote_and_reviewed_the_answers(nlg: CuratedAnswers) -> None:
+    reviewed = with_clinic(nlg, Clinic(reviewed_by=Reviewer("A. Reviewer", "MD, GMC 0000000", date(2026, 11, 25))))
+    by_default = await nlg.generate("utter_bot_challenge", a_conversation(), "collector")
+    named = await reviewed.generate("utter_bot_challenge", a_conversation(), "collector")
+    assert by_default is not None
+    assert named is not None
+    assert by_default["text"].startswith("Yes, this is software")
+    assert "No clinician has reviewed the answers" in by_default["text"]
+    assert "A. Reviewer" in named["text"]
+    assert "No clinician" not in named["text"]
 
 
 async def test_a_clinics_own_prices_come_first_and_the_published_ranges_after(nlg: CuratedAnswers) -> None:

@@ -74,7 +74,7 @@ def replies(book: list[Chapter]) -> dict[str, Reply]:
 
 @pytest.fixture(scope="module")
 def html(book: list[Chapter]) -> str:
-    return as_html(book, TODAY, EVIDENCE.read_text(encoding="utf-8"))
+    return as_html(book, TODAY, "Who wrote it.", EVIDENCE.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,10 @@ async def test_a_malformed_date_is_named_in_one_line(speaker: CuratedAnswers) ->
 
 def test_all_text_is_escaped_on_the_page() -> None:
     made = as_html(
-        a_book(a_said(NASTY, Source(NASTY, NASTY, NASTY, f"https://example.org/?{NASTY}"))), TODAY, f"## 1. {NASTY}\n\n{NASTY}"
+        a_book(a_said(NASTY, Source(NASTY, NASTY, NASTY, f"https://example.org/?{NASTY}"))),
+        TODAY,
+        NASTY,
+        f"## 1. {NASTY}\n\n{NASTY}",
     )
     assert made.count("<script>") == 1, "only the page's own script"
     page = Page(made)
@@ -186,7 +189,7 @@ def test_all_text_is_escaped_on_the_page() -> None:
 
 
 def test_all_text_is_escaped_in_markdown() -> None:
-    made = as_markdown(a_book(a_said(f"{NASTY}\n- one")), TODAY)
+    made = as_markdown(a_book(a_said(f"{NASTY}\n- one")), TODAY, NASTY)
     assert "<script>" not in made
     assert r"\*bold\*" in made
     assert "\n> \\- one" in made
@@ -221,7 +224,7 @@ def test_every_claim_checked_is_listed_under_its_answer_and_leads_to_its_section
     ids = {attributes.get("id") for _, attributes in page.elements}
     assert {f"evidence-{number}" for number in evidence_sections(EVIDENCE.read_text(encoding="utf-8"))} <= ids
     shown = " ".join(page.text_of("article"))
-    made = as_markdown(book, TODAY)
+    made = as_markdown(book, TODAY, "Who wrote it.")
     for name, variations in ALL.items():
         for said, variation in zip(replies[name].variations, variations):
             noted = (variation.get("metadata") or {}).get("checked", [])
@@ -257,9 +260,9 @@ def test_every_entry_of_the_contents_leads_to_one_place(page: Page) -> None:
     assert {f"#{name.removeprefix('utter_')}" for name in ALL} <= inner
 
 
-def test_both_books_say_what_they_are_and_that_no_clinician_has_reviewed_them(html: str, book: list[Chapter]) -> None:
-    for made in (html, as_markdown(book, TODAY)):
-        assert "Not yet reviewed by a clinician." in made
+def test_both_books_say_what_they_are_and_who_wrote_and_reviewed_them(html: str, book: list[Chapter]) -> None:
+    for made in (html, as_markdown(book, TODAY, "Who wrote it.")):
+        assert "Who wrote it." in made
         assert "1 May 2026" in made
 
 
@@ -276,3 +279,4 @@ async def test_the_command_writes_both_books(tmp_path: Path, monkeypatch: pytest
     # In a thread of its own, as the command makes its own event loop.
     assert await asyncio.to_thread(answers.main) == 0
     assert {path.name for path in (tmp_path / "results").iterdir()} == {"answers.html", "answers.md"}
+    assert "No clinician has reviewed the answers for this clinic yet." in (tmp_path / "results" / "answers.html").read_text()

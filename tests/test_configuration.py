@@ -1,12 +1,13 @@
 """A file a person got wrong is answered with one line that says what to do."""
 
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from rasa.core.channels.console import STREAM_READING_TIMEOUT_ENV
 
 from addons.channels.turns import TIME_LIMIT_SECONDS
-from addons.clinic import Clinic, read_clinic
+from addons.clinic import Clinic, Reviewer, read_clinic
 from addons.configuration import ROOT, ConfigurationError, check_variables, read_mapping, read_yaml
 
 
@@ -70,6 +71,26 @@ def test_a_clinics_prices_are_read_with_their_range_and_concern(tmp_path: Path) 
     assert len(clinic.prices_for(None)) == 2
 
 
+def test_a_reviewer_is_read_with_credentials_and_day_with_or_without_quotes(tmp_path: Path) -> None:
+    for day in ("2026-11-25", "'2026-11-25'"):
+        text = f"reviewed_by:\n  name: A. Reviewer\n  credentials: MD, GMC 0000000\n  date: {day}\n"
+        clinic = read_clinic(write(tmp_path, text))
+        assert clinic.reviewed_by == Reviewer("A. Reviewer", "MD, GMC 0000000", date(2026, 11, 25))
+    assert clinic.placeholders()["clinic_reviewed_by"] == "A. Reviewer, MD, GMC 0000000"
+    assert clinic.placeholders()["clinic_reviewed_on"] == "25 November 2026"
+
+
+def test_no_reviewer_is_named_as_shipped_or_when_the_lines_are_left_empty(tmp_path: Path) -> None:
+    assert read_clinic(ROOT / "clinic.yml").reviewed_by is None
+    assert read_clinic(write(tmp_path, "reviewed_by:\n")).reviewed_by is None
+
+
+def test_a_review_cannot_lie_in_the_future(tmp_path: Path) -> None:
+    text = f"reviewed_by: {{name: A, credentials: MD, date: {date.today() + timedelta(days=1)}}}\n"
+    with pytest.raises(ConfigurationError, match="`reviewed_by: date` lies in the future; write the day the review was finished"):
+        read_clinic(write(tmp_path, text))
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -87,6 +108,11 @@ def test_a_clinics_prices_are_read_with_their_range_and_concern(tmp_path: Path) 
         ("prices: [{what: Face, price: [200, 100], currency: EUR}]\n", "the lower first"),
         ("prices: [{what: Face, price: 100, currency: euro}]\n", "three capital letters"),
         ("prices: [{what: Face, price: 100, currency: EUR, concern: wings}]\n", "must be one of: cellulite"),
+        ("reviewed_by: A. Reviewer\n", "`reviewed_by` needs `name`, `credentials` and `date`"),
+        ("reviewed_by: {name: A. Reviewer, date: 2026-11-25}\n", "or leave all three empty"),
+        ("reviewed_by: {name: A, credentials: MD, date: 2026-11-25, fee: 5}\n", "`reviewed_by` needs"),
+        ("reviewed_by: {name: 5, credentials: MD, date: 2026-11-25}\n", "`reviewed_by: name` must be text in quotes"),
+        ("reviewed_by: {name: A, credentials: MD, date: last week}\n", "`reviewed_by: date` must be a day as year-month-day"),
     ],
 )
 def test_a_wrong_clinic_setting_is_explained(tmp_path: Path, text: str, problem: str) -> None:

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from addons.understanding.encoder import Vectors
 from commands.examples import near_duplicates, table, variety
 
 
-def unit(*angles: float) -> np.ndarray:
+def unit(*angles: float) -> Vectors:
     """Vectors of length 1 in the plane."""
     return np.array([[np.cos(angle), np.sin(angle)] for angle in angles], dtype=np.float32)
 

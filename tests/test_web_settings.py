@@ -119,6 +119,16 @@ def test_the_clinics_settings_reach_the_widget(tmp_path: Path) -> None:
     assert "999" in website.welcome
 
 
+def test_before_the_first_message_a_visitor_is_told_whether_a_clinician_reviewed_the_answers(tmp_path: Path) -> None:
+    path = tmp_path / "clinic.yml"
+    path.write_text("reviewed_by: {name: A. Reviewer, credentials: MD, date: 2026-11-25}\n", encoding="utf-8")
+    by_default, named = read_settings(None).website.consent, read_settings({"clinic": str(path)}).website.consent
+    assert by_default
+    assert named
+    assert by_default["text"].endswith("No clinician has reviewed them for this clinic yet.")
+    assert named["text"].endswith("A. Reviewer, MD, reviewed them for this clinic on 25 November 2026.")
+
+
 def test_contrast_is_that_of_the_standard() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)

@@ -235,19 +235,20 @@ def _website(clinic: Clinic, path: Path) -> Website:
         locale=locale,
         primary=primary,
         on_primary=on_primary,
-        consent=_consent(given.get("consent"), wording, path),
+        consent=_consent(given.get("consent"), wording, clinic, path),
         starters=_starters(given.get("starters"), path),
         privacy_link=_link("privacy_link", given.get("privacy_link"), path),
         answers_link=_link("answers_link", given.get("answers_link"), path),
     )
 
 
-def _consent(value: object, wording: dict[str, str], path: Path) -> dict[str, str] | None:
+def _consent(value: object, wording: dict[str, str], clinic: Clinic, path: Path) -> dict[str, str] | None:
     if value is False:
         return None
     if value is not None and (not isinstance(value, str) or not value.strip()):
         raise _wrong(path, "consent", "must be the text to agree to, in quotes, or false for none")
-    return {"text": str(value or wording["consent"]).strip(), "accept": wording["accept"]}
+    default = f"{wording['consent']} {wording['reviewed' if clinic.reviewed_by else 'not_reviewed']}"
+    return {"text": str(value or default).strip(), "accept": wording["accept"]}
 
 
 def _starters(value: object, path: Path) -> list[str]:
