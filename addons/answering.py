@@ -139,6 +139,8 @@ class CuratedAnswers(AnswerComposer):
 
     def _fitting(self, name: str, named: dict[str, Any], asked: dict[str, Any], tracker: DialogueStateTracker) -> str:
         """The reply that fits best where the conversation stands, of those that may be said for one response."""
+        if name in REFUSALS and "text" in asked and not any(character.isalpha() for character in str(asked["text"])):
+            return NO_WORDS
         if name == FALLBACK:
             return self._fallback(asked, tracker)
         if name == OUT_OF_SCOPE and len(asked.get("questions") or []) == 1:
@@ -150,9 +152,7 @@ class CuratedAnswers(AnswerComposer):
         return name
 
     def _fallback(self, asked: dict[str, Any], tracker: DialogueStateTracker) -> str:
-        """Which of the unsure replies fits: no words at all, a second miss, one of these few, or nothing near."""
-        if "text" in asked and not any(character.isalpha() for character in str(asked["text"])):
-            return NO_WORDS
+        """Which of the unsure replies fits: a second miss, one of these few, or nothing near."""
         if _safety_before(tracker) in {"fallback", "out_of_scope"}:
             return FALLBACK_AGAIN
         if any(question.get("unsure") for question in asked.get("questions") or []) or _two_near(asked):
