@@ -116,8 +116,8 @@ class CuratedAnswers(AnswerComposer):
         missed_again = utter_action in REFUSALS and _safety_before(tracker) in {"fallback", "out_of_scope"}
         if missed_again and wanted[0][0] not in MANNERS.values():
             draft.setdefault("buttons", []).extend(self._buttons([PERSON.removeprefix("utter_")]))
-        if draft.get("topics") and _said_before(draft, tracker):
-            self._put_before(draft, SAME_ANSWER, output_channel)
+        if _said_before(draft, tracker):
+            draft = self._same_again(draft, wanted, asked, output_channel)
         answers_healthy = [name for name, _ in wanted] == [CANDIDACY] and not wanted[0][1].get("condition")
         if answers_healthy and tracker.active_loop_name != CHECK:
             self._invite(draft, output_channel)
@@ -139,28 +139,34 @@ class CuratedAnswers(AnswerComposer):
 
     def _fitting(self, name: str, named: dict[str, Any], asked: dict[str, Any], tracker: DialogueStateTracker) -> str:
         """The reply that fits best where the conversation stands, of those that may be said for one response."""
+        if name in REFUSALS and "text" in asked and not any(character.isalpha() for character in str(asked["text"])):
+            return NO_WORDS
         if name == FALLBACK:
             return self._fallback(asked, tracker)
         if name == OUT_OF_SCOPE and len(asked.get("questions") or []) == 1:
             return MANNERS.get(str(asked.get("act")), name)
         if name == EMERGENCY and not named.get("red_flag") and _safety_before(tracker) == "emergency":
             return STILL_URGENT
-        if name == SYMPTOM and asked and not (named.get("condition") or named.get("medicine")):
+        if name == SYMPTOM and asked and not self._has_own_advice(named):
             return self._symptom(tracker)
         return name
 
     def _fallback(self, asked: dict[str, Any], tracker: DialogueStateTracker) -> str:
-        """Which of the unsure replies fits: no words at all, a second miss, one of these few, or nothing near."""
-        if "text" in asked and not any(character.isalpha() for character in str(asked["text"])):
-            return NO_WORDS
-        manners = MANNERS.get(str(asked.get("act")))
-        if manners:
-            return manners
+        """Which of the unsure replies fits: a second miss, one of these few, or nothing near."""
         if _safety_before(tracker) in {"fallback", "out_of_scope"}:
             return FALLBACK_AGAIN
         if any(question.get("unsure") for question in asked.get("questions") or []) or _two_near(asked):
             return WHICH
         return FALLBACK
+
+    def _has_own_advice(self, named: dict[str, Any]) -> bool:
+        """Whether a symptom with what is named (pregnancy, diabetes) has advice of its own, however it changes."""
+        variations = self.responses.get(SYMPTOM) or []
+        conditions = [condition for variation in variations for condition in variation.get("condition") or []]
+        return any(
+            condition["name"] in {"condition", "medicine"} and named.get(condition["name"]) == condition["value"]
+            for condition in conditions
+        )
 
     def _symptom(self, tracker: DialogueStateTracker) -> str:
         """The advice that fits how a symptom changes, or the one question that finds it out."""
@@ -185,12 +191,7 @@ class CuratedAnswers(AnswerComposer):
             answered = {question["intent"] for question in asked.get("questions") or []}
         elif utter_action not in REFUSALS or len(questions) > 1 or said in {*MANNERS.values(), NO_WORDS}:
             return []
-        nearest = [entry["name"] for entry in asked.get("intent_ranking") or []]
-        return [
-            intent
-            for intent in nearest
-            if intent.startswith(TOPIC) and intent not in answered and f"utter_{intent}" in self.responses
-        ][: 2 if said == WHICH else OFFERED]
+        return self._nearest(asked, answered)[: 2 if said == WHICH else OFFERED]
 
     def _invite(self, draft: Draft, output_channel: str) -> None:
         """Offer the candidacy check under an answer: a line that says how, and a button that says the same."""
@@ -241,6 +242,28 @@ class CuratedAnswers(AnswerComposer):
             return once_more
         return None
 
+    def _same_again(self, draft: Draft, wanted: Wanted, asked: dict[str, Any], output_channel: str) -> Draft:
+        """What was said word for word before: in short, and with other questions to ask.
+
+        What says when to call for help stays whole, as one of the things it lists may be what was asked; a sum is short as it is.
+        """
+        whole = self._placeholders["emergency_number"] in draft["body"] or any(named.get("sessions") for _, named in wanted)
+        if not whole:
+            draft = self._compose(wanted, output_channel, {}, bool(asked.get("shortened")), short=True) or draft
+            draft["form"] = SIMPLER
+            self._put_before(draft, IN_SHORT, output_channel)
+        self._put_before(draft, SAME_ANSWER, output_channel)
+        if draft.get("topics"):
+            draft["offered"] = self._nearest(asked, without={f"{TOPIC}{topic}" for topic in draft["topics"]})
+            draft["buttons"] = self._buttons(draft["offered"])
+        return draft
+
+    def _nearest(self, asked: dict[str, Any], without: set[str]) -> list[str]:
+        """The topics most probable for a message, likest first, apart from some."""
+        names = [entry["name"] for entry in asked.get("intent_ranking") or []]
+        topics = [name for name in names if name.startswith(TOPIC) and f"utter_{name}" in self.responses]
+        return [name for name in topics if name not in without][:OFFERED]
+
     def _sources_of(self, answer: BotUttered, output_channel: str) -> Draft | None:
         """Every source of an answer with how strong its kind is; None for an answer without."""
         if not answer.metadata.get("sources"):
@@ -283,8 +306,9 @@ def _last_reply(tracker: DialogueStateTracker) -> BotUttered | None:
 
 
 def _said_before(draft: Draft, tracker: DialogueStateTracker) -> bool:
-    """Whether the answer is word for word the last one given."""
-    last = _last_answer(tracker)
+    """Whether an answer is word for word the last one given, or advice on a symptom the last thing said."""
+    advice = _last_reply(tracker) if draft.get("safety") == "symptom" else None
+    last = _last_answer(tracker) if draft.get("topics") else advice
     return last is not None and str(last.text or "").endswith(str(draft["text"]))
 
 

@@ -22,6 +22,7 @@ CAVEAT = "utter_evidence_caveat"
 SOURCES = "utter_sources"
 NOT_ANSWERED = "utter_part_not_answered"
 SHORTENED = "utter_shortened"
+TITLE_FOR_CONCERN = "utter_title_for_concern"
 COST = "utter_faq_cost"
 ASK_SOURCES = "utter_ask_sources"
 BOT_CHALLENGE = "utter_bot_challenge"
@@ -34,7 +35,7 @@ PERSON = "utter_request_human"
 # The lines under it for what the clinic has set, each a response that names the setting.
 CONTACT = ("name", "phone", "booking_link", "opening_hours", "languages")
 # The placeholders that are filled while answering; all others are settings of clinic.yml.
-COMPUTED = ("sources", "reviewed", "part", "what", "price", "label", "citation", "strength", "count", "total")
+COMPUTED = ("title", "sources", "reviewed", "part", "what", "price", "label", "citation", "strength", "count", "total")
 # The language every answer is written in.
 LANGUAGE = "en"
 # A quoted part of the message is a reminder of which one is meant, not an echo.
@@ -124,11 +125,12 @@ class AnswerComposer(TemplatedNaturalLanguageGenerator):
             shortened: whether the end of the patient's message was not read, which the reply then says.
             short: whether each answer is said in its shortest form.
         """
-        drafts = [
-            (name, named, draft)
-            for name, named in wanted
-            if (draft := self._part(name, named, len(wanted) > 1, output_channel, kwargs)) is not None
-        ]
+        drafts: list[tuple[str, dict[str, Any], Draft]] = []
+        for name, named in wanted:
+            draft = self._part(name, named, len(wanted) > 1, output_channel, kwargs)
+            # Two places of the body may have the same answer.
+            if draft is not None and draft["text"] not in [said["text"] for _, _, said in drafts]:
+                drafts.append((name, named, draft))
         if not drafts:
             return None
         facts = [draft.get("metadata") or {} for _, _, draft in drafts]
@@ -136,9 +138,9 @@ class AnswerComposer(TemplatedNaturalLanguageGenerator):
             for name, _, draft in drafts:
                 if name.startswith(ANSWER):
                     draft["text"] = in_short(str(draft["text"]), self._placeholders["emergency_number"])
+        headings = self._headings(drafts, output_channel) if len(drafts) > 1 else [""]
         lines = [
-            f"{fact['title']}\n{draft['text']}" if len(drafts) > 1 and fact.get("title") else str(draft["text"])
-            for (_, _, draft), fact in zip(drafts, facts)
+            f"{heading}\n{draft['text']}" if heading else str(draft["text"]) for heading, (_, _, draft) in zip(headings, drafts)
         ]
         message = {key: value for key, value in drafts[0][2].items() if key not in {"metadata", "condition"}}
         message["language"] = LANGUAGE
@@ -221,6 +223,14 @@ class AnswerComposer(TemplatedNaturalLanguageGenerator):
             # Each begins with what was asked: who wrote it, or whether this is a person.
             draft["text"] = "\n".join(lines[::-1] if name == ASK_SOURCES else lines)
         return draft
+
+    def _headings(self, drafts: list[tuple[str, dict[str, Any], Draft]], output_channel: str) -> list[str]:
+        """The heading of each of several replies, empty where it has none; two alike name the concern they are for."""
+        titles = [str((draft.get("metadata") or {}).get("title") or "") for _, _, draft in drafts]
+        return [
+            self._text(TITLE_FOR_CONCERN, named, output_channel, title=title) if title and titles.count(title) > 1 else title
+            for title, (_, named, _) in zip(titles, drafts)
+        ]
 
     def _estimate(self, named: dict[str, Any], output_channel: str) -> Draft | None:
         """The cost answer for a number of sessions: the sums, the clinic's own prices first."""

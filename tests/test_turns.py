@@ -67,6 +67,22 @@ async def test_a_message_sent_again_while_it_is_being_answered_is_asked_once(age
     assert turns.running == 0
 
 
+@pytest.mark.parametrize("typed", ["1", "(1)", "cost", "what does it costs?"])
+async def test_a_number_or_title_asks_the_question_offered_last_on_every_channel(
+    agent: StandInAgent, turns: Turns, typed: str
+) -> None:
+    await turns.run(agent, "web:1", "does it hurt", "message-1")
+    await turns.run(agent, "web:1", typed, "message-2")
+    assert agent.asked[-1].text == "What does it cost?"
+
+
+@pytest.mark.parametrize("typed", ["2", "1 session"])
+async def test_a_number_that_was_not_offered_stays_as_it_was_typed(agent: StandInAgent, turns: Turns, typed: str) -> None:
+    await turns.run(agent, "web:1", typed, "message-1")
+    await turns.run(agent, "web:1", typed, "message-2")
+    assert [message.text for message in agent.asked] == [typed, typed]
+
+
 async def test_the_same_id_in_another_conversation_is_another_message(agent: StandInAgent, turns: Turns) -> None:
     await turns.run(agent, "web:1", "does it hurt", "message-1")
     other = await turns.run(agent, "web:2", "does it hurt", "message-1")

@@ -1,7 +1,7 @@
 """What the messaging connectors share: from a platform's event to its answer.
 
 A connector checks the caller, reads the events, acknowledges, and leaves the rest to its responders: they find out which question
-a tap or a number means, run the turn, and send the replies to the address the event came from. That address is never stored:
+a tap means, run the turn, and send the replies to the address the event came from. That address is never stored:
 conversations are kept under a pseudonym.
 """
 
@@ -23,7 +23,7 @@ from sanic.response import HTTPResponse, text
 from addons.channels.client import PlatformClient, SendingFailed
 from addons.channels.credentials import pseudonym
 from addons.channels.inbox import Inbox, Job
-from addons.channels.render import Choice, Reply, choices_of, chosen, tapped
+from addons.channels.render import Reply, choices_of, tapped
 from addons.channels.turns import Turns, conversation_store, stored_replies, technical_texts
 from addons.clinic import Clinic
 from addons.logs import where
@@ -134,17 +134,16 @@ class Responder:
                 await self._say(event.address, [Reply.from_message(reply) for reply in turn.replies])
 
     async def _question(self, agent: Agent, person: str, event: Inbound) -> str:
-        """What the person asks: the question a tap, a number or a title stands for, or else the text as it is."""
+        """What the person asks: the question a tap stands for, or else the text as it is."""
+        if not event.token:
+            return event.text
         try:
             turns = stored_replies(await conversation_store(agent).history(person))
         except Exception as error:
             logger.error("The conversation store cannot be read: %s", where(error))
             return event.text
-        offers: list[Sequence[Choice]] = [choices_of(reply.get("buttons") or []) for _, replies in turns for reply in replies]
-        if event.token:
-            return tapped(event.token, (choice for choices in reversed(offers) for choice in choices)) or event.text
-        last = [choices for choices in offers[len(offers) - len(turns[-1][1]) :] if choices] if turns else []
-        return (chosen(event.text, last[-1]) if last else None) or event.text
+        offers = [choices_of(reply.get("buttons") or []) for _, replies in turns for reply in replies]
+        return tapped(event.token, (choice for choices in reversed(offers) for choice in choices)) or event.text
 
     async def _notice(self, event: Inbound) -> None:
         """Say that only text is read; once for each event, however often it is delivered."""

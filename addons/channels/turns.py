@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 from rasa.core.agent import Agent
 from rasa.core.channels.channel import OutputChannel, UserMessage
 
+from addons.channels.render import choices_of, chosen
 from addons.clinic import Clinic
 from addons.configuration import ROOT, read_mapping
 from addons.logs import where
@@ -33,6 +34,7 @@ _INVISIBLE = {"Cc", "Cf", "Cs"}
 logger = logging.getLogger(__name__)
 
 Reply = dict[str, Any]
+StoredTurn = tuple[dict[str, Any] | None, list[Reply]]
 
 
 class Conversations(Protocol):
@@ -111,7 +113,7 @@ def technical_texts(clinic: Clinic) -> dict[str, str]:
     return texts
 
 
-def stored_replies(events: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any] | None, list[Reply]]]:
+def stored_replies(events: Iterable[dict[str, Any]]) -> list[StoredTurn]:
     """Stored events as turns.
 
     Args:
@@ -121,7 +123,7 @@ def stored_replies(events: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any
         For each message its `user` event and the replies to it, whose ids are those the first delivery had. The first turn has
         None for the event when replies stand before any message.
     """
-    turns: list[tuple[dict[str, Any] | None, list[Reply]]] = []
+    turns: list[StoredTurn] = []
     for event in events:
         if event["event"] == "user":
             turns.append((event, []))
@@ -174,7 +176,7 @@ class Turns:
         Args:
             agent: the loaded assistant (`request.app.ctx.agent`).
             conversation: the sender id; checked by the channel.
-            text: what was typed; it is made `readable` here.
+            text: what was typed; it is made `readable` here. The number or title of a question offered last asks that question.
             message_id: the platform's or the browser's id of this message. The same id in the same conversation is not asked
                 twice, also after a restart, and also while the first copy is being answered.
             metadata: what the channel wants stored with the message.
@@ -230,9 +232,12 @@ class Turns:
         collector: _Collector = message.output_channel
         try:
             async with self._order.setdefault(message.sender_id, asyncio.Lock()):
-                told = await self._told_before(agent, message)
+                stored = await self._stored(agent, message)
+                # The replies it got before a restart or a lost connection.
+                told = next((replies for asked, replies in stored if asked and asked["message_id"] == message.message_id), None)
                 if told is not None:
                     return Turn(told or [self.apology(message.message_id)], repeated=True)
+                message.text = _meant(message.text, stored)
                 await agent.handle_message(message)
         except Exception as error:
             logger.error("A turn of the channel `%s` failed: %s", self._channel, where(error))
@@ -241,17 +246,16 @@ class Turns:
             logger.error("A turn of the channel `%s` gave no reply. Is a model loaded?", self._channel)
         return Turn(collector.replies or [self.apology(message.message_id)])
 
-    async def _told_before(self, agent: Agent, message: UserMessage) -> list[Reply] | None:
-        """The replies this message got before a restart or a lost connection; None when it is new.
+    async def _stored(self, agent: Agent, message: UserMessage) -> list[StoredTurn]:
+        """The latest turns of the conversation.
 
-        A store that cannot be read must not keep the patient from an answer, so the message then counts as new.
+        A store that cannot be read must not keep the patient from an answer, so the message then counts as the first.
         """
         try:
-            events = await conversation_store(agent).history(message.sender_id, _RECENT_EVENTS)
+            return stored_replies(await conversation_store(agent).history(message.sender_id, _RECENT_EVENTS))
         except Exception as error:
             logger.error("The conversation store cannot be read: %s", where(error))
-            return None
-        return next((r for asked, r in stored_replies(events) if asked and asked["message_id"] == message.message_id), None)
+            return []
 
 
 @dataclass(frozen=True)
@@ -273,6 +277,12 @@ class _Collector(OutputChannel):
 
     async def send_response(self, recipient_id: str, message: dict[str, Any]) -> None:
         self.replies.append(_reply(message, self.message_id, len(self.replies)))
+
+
+def _meant(text: str, stored: list[StoredTurn]) -> str:
+    """The question that a typed number or title of what was offered last stands for, or else the text as it is."""
+    offers = [choices for reply in (stored[-1][1] if stored else []) if (choices := choices_of(reply.get("buttons") or []))]
+    return (chosen(text, offers[-1]) if offers else None) or text
 
 
 def _reply(said: dict[str, Any], message_id: str, place: int) -> Reply:

@@ -12,7 +12,7 @@ from typing import Any
 
 from addons.configuration import ConfigurationError, read_mapping
 from addons.dialogue.estimate import sessions_named
-from addons.understanding.rejection import NOT_OURS
+from addons.understanding.rejection import NOT_OURS, OUT_OF_SCOPE
 
 TOPIC = "faq_"
 COST = "faq_cost"
@@ -20,14 +20,20 @@ SESSIONS = "faq_sessions"
 CANDIDACY = "faq_candidacy"
 PRIVACY = "ask_privacy"
 AFFIRM, DENY = "affirm", "deny"
+REJECTS = "reject_answer"
 SYMPTOM = "report_symptom"
+INSULT = "insult"
+# Beside these a hard word is distress, not abuse.
+_ONESELF = {"i", "im", "ive", "me", "my", "myself"}
 _SAFETY = frozenset({"report_emergency", SYMPTOM})
 # Intents that give way to an act read in the message's words.
-_GIVES_WAY = NOT_OURS | {AFFIRM, DENY, PRIVACY, "goodbye", "greet", "thank", "reject_answer", "help"}
+_GIVES_WAY = NOT_OURS | {AFFIRM, DENY, PRIVACY, "goodbye", "greet", "thank", "help", "bot_challenge", REJECTS}
 
 # A longer message than this is no answer to a yes/no question, but a story or a question of its own.
 _LONGEST_ANSWER = 10
 _LONGEST_YES = 4
+_SHORT = 3
+_WORDS_BETWEEN = 4
 # After an answer these say "I have read it", not "yes, start".
 _HEARD = {"ok", "okay", "k", "right", "true", "correct", "alright", "i do", "i have", "i am"}
 _ADULT = 18
@@ -52,6 +58,8 @@ class Phrases:
 
     whole: dict[str, str]
     within: dict[str, list[str]]
+    short: dict[str, list[str]]
+    together: dict[str, list[list[str]]]
     answers: dict[str, list[str]]
     means_yes: dict[str, list[str]]
 
@@ -102,15 +110,21 @@ def read_phrases(path: Path) -> Phrases:
     try:
         whole = {phrase: act for act, phrases in content["whole"].items() for phrase in phrases}
         answers = {kind: list(content[kind]) for kind in ("leave", "skip", "unsure", "no", "yes")}
-        found = Phrases(whole, dict(content["within"]), answers, dict(content["means_yes"]))
+        within, short, together, means_yes = (dict(content[kind]) for kind in ("within", "short", "together", "means_yes"))
+        found = Phrases(whole, within, short, together, answers, means_yes)
     except (KeyError, TypeError, AttributeError) as problem:
         raise ConfigurationError(path, f"{problem} is missing or is no list of phrases.") from None
-    unquoted = [
-        phrase for listed in [whole, *found.within.values(), *answers.values()] for phrase in listed if type(phrase) is not str
-    ]
+    pairs = [listed for pair in found.together.values() for listed in pair]
+    every = [whole, *found.within.values(), *found.short.values(), *pairs, *answers.values()]
+    unquoted = [phrase for listed in every for phrase in listed if type(phrase) is not str]
     if unquoted:
         raise ConfigurationError(path, f"put {unquoted[0]} in quotes; without them YAML reads it as a value.")
     return found
+
+
+def is_put_as_question(text: str) -> bool:
+    """Whether a message has a question mark or begins as questions do."""
+    return "?" in text or bool(_ASKS.match(plain(text)))
 
 
 def plain(text: str) -> str:
@@ -128,6 +142,8 @@ class ActReader:
         """Use these phrases."""
         self._phrases = phrases
         self._within = {act: _any_of(listed) for act, listed in phrases.within.items()}
+        self._short = {act: _any_of(listed) for act, listed in phrases.short.items()}
+        self._together = {act: _near(*pair) for act, pair in phrases.together.items()}
         self._begins = {kind: _any_of(listed, anchored=True) for kind, listed in phrases.answers.items()}
 
     def read(self, text: str, questions: Sequence[Mapping[str, Any]], named: Iterable[str], situation: Situation) -> Act | None:
@@ -162,10 +178,13 @@ class ActReader:
         bare = next((kind for kind in ("yes", "no") if words in self._phrases.answers[kind] and " " not in words), None)
         if bare:
             return Act(f"bare_{bare}", AFFIRM if bare == "yes" else DENY)
-        for name, pattern in self._within.items():
-            if pattern.search(words) and set(intents) <= _GIVES_WAY:
-                return Act(name, PRIVACY, {name: True}) if name == "erase" else Act(name)
-        return None
+        name = self._said_anywhere(words) if set(intents) <= _GIVES_WAY else None
+        if name == "erase":
+            return Act(name, PRIVACY, {name: True})
+        # "That answer is rubbish" wants another answer more than a calm word.
+        if name == INSULT and REJECTS in intents:
+            return None
+        return Act(name, OUT_OF_SCOPE) if name else None
 
     def sessions(self, text: str, questions: Sequence[Mapping[str, Any]], situation: Situation) -> tuple[int, int] | None:
         """How many sessions a sum is wanted for; None when no sum is.
@@ -183,13 +202,20 @@ class ActReader:
         asks_a_sum = bool(_ROUGHLY.search(text)) or (situation.last_answer == COST and len(text.split()) <= _LONGEST_ANSWER)
         return counted if asks_a_sum and intents <= {SESSIONS, *NOT_OURS} else None
 
+    def _said_anywhere(self, words: str) -> str | None:
+        """The act that some words of a message make, whatever stands around them."""
+        said = set(words.split())
+        kinds = [self._within, self._together, *([self._short] if len(said) <= _SHORT else [])]
+        found = [(name, patterns) for patterns in kinds for name, pattern in patterns.items() if pattern.search(words)]
+        return next((name for name, by in found if name != INSULT or by is self._within or not said & _ONESELF), None)
+
     def _answer_to_check(self, text: str, words: str, intents: Sequence[str], named: set[str], slot: str) -> Act | None:
         if self._phrases.whole.get(words) or len(words.split()) > _LONGEST_ANSWER:
             return None
         for kind in ("leave", "skip", "unsure"):
             if words in self._phrases.answers[kind]:
                 return Act("leave_check", DENY, {"leave_check": True}) if kind == "leave" else _answered(kind)
-        asks = "?" in text or len(intents) > 1 or bool(_ASKS.match(words))
+        asks = len(intents) > 1 or is_put_as_question(text)
         age = _AGE.fullmatch(words) if slot == "check_age" else None
         if age:
             return _answered("no" if int(age[1]) >= _ADULT else "yes")
@@ -212,6 +238,13 @@ class ActReader:
 
 def _answered(value: str) -> Act:
     return Act("check_answer", AFFIRM if value == "yes" else DENY, {"check_answer": value})
+
+
+def _near(first: Sequence[str], second: Sequence[str]) -> re.Pattern[str]:
+    """A phrase of each list, in either order, a few words apart."""
+    between = rf"(?: \w+){{0,{_WORDS_BETWEEN}}}? "
+    one, other = (_any_of(listed).pattern for listed in (first, second))
+    return re.compile(f"{one}{between}{other}|{other}{between}{one}")
 
 
 def _any_of(phrases: Iterable[str], anchored: bool = False) -> re.Pattern[str]:

@@ -20,6 +20,11 @@ _SPAN = r"(?:weeks?|wks?|months?|days?|years?|hours?|hrs?|mins?|minutes?|more|di
 _COUNTED = re.compile(rf"(?<![\w$\u20ac\u00a3.])x?{_RANGE}\s*x?\s*(?:(?!{_SPAN})\w+ ){{0,2}}?{_VISITS}\b", re.IGNORECASE)
 _COURSE = re.compile(rf"\b(?:course|pack(?:age)?|set|series|block) of {_RANGE}\b", re.IGNORECASE)
 _BARE = re.compile(rf"^(?:(?:and|so|what about|how about|for|ok|say|with|if|its|x|about)\s+)*{_RANGE}\s*x?\b", re.IGNORECASE)
+_TAKEN = re.compile(
+    rf"\b(?:got|get|had|have|having|did|do|need|buy|bought|book|take|took|want)\s+(?:(?:about|around|like|only|just)\s+)?{_RANGE}"
+    r"(?=\s*(?:$|[?!.,]|(?:of|for|on|in|then|what|how|would|is|altogether|total)\b))",
+    re.IGNORECASE,
+)
 _UNITS = re.compile(
     r"^\s*(?:%|years?|yrs?|yo\b|weeks?|months?|days?|hours?|mins?|minutes?|ml|mg|cc|kg|lbs?|euros?|dollars?|usd|eur)", re.I
 )
@@ -52,13 +57,14 @@ def sessions_named(text: str, bare: bool = False) -> tuple[int, int] | None:
 
     Args:
         text: the message.
-        bare: whether a number without "sessions" counts too ("and for 8?"), as it does right after a price.
+        bare: whether a number without "sessions" counts too ("and for 8?", "if I had 8"), as it does right after a price.
     """
     found = _COURSE.search(text) or _COUNTED.search(text)
     if not found and bare:
         found = _BARE.match(text)
         if found and _UNITS.match(text[found.end() :]):
             return None
+        found = found or _TAKEN.search(text)
     if not found:
         return None
     numbers = [_WORDS.get(number.lower()) or int(number) for number in found.groups() if number]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from addons.configuration import ConfigurationError, read_mapping
-from addons.dialogue.acts import plain
+from addons.dialogue.acts import is_put_as_question, plain
 
 ASK, TODAY, DAYS, WATCH, TABLE = "ask", "today", "days", "watch", "table"
 _KINDS = ("today", "worse", "better", "same", "late", "early", "not")
@@ -48,7 +48,7 @@ class SymptomGuide:
         Returns:
             `TODAY`, `DAYS`, `WATCH` or `TABLE` (it cannot be told: all levels); `ASK` when one question would help.
         """
-        words = " . ".join(plain(text) for text in told)
+        words = _joined(told)
         days = self._days(words)
         if self._says("today", words) or self._says("worse", words):
             return TODAY
@@ -58,7 +58,10 @@ class SymptomGuide:
             return WATCH
         if self._says("same", words):
             return TABLE
-        if self._says("early", words) or (days is not None and days <= _EARLY_DAYS):
+        # "Should I see a doctor today?" does not tell when it began.
+        if self._says("early", _joined(text for text in told if not is_put_as_question(text))) or (
+            days is not None and days <= _EARLY_DAYS
+        ):
             return WATCH
         return TABLE if asked_before else ASK
 
@@ -75,6 +78,10 @@ class SymptomGuide:
             unit = {"wk": "week"}.get(unit, unit)
             counted.append(int(day) if day else (_WORDS.get(number) or int(number)) * _UNITS[unit])
         return max(counted, default=None)
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return " . ".join(plain(text) for text in texts)
 
 
 def _any_of(phrases: Iterable[str]) -> re.Pattern[str]:

@@ -24,6 +24,18 @@ _ANSWERED_AFTER_AN_EMERGENCY = {"request_human", "ask_privacy", "ask_sources", "
 # From this probability on a message stands on its own, whatever was said before; a fragment ("for three sessions") needs more.
 _STANDS_ALONE = 0.88
 _FRAGMENT_STANDS_ALONE = 0.998
+# Asked by somebody who has just told a symptom, these are about it too: what to do, what to take, how long it lasts.
+_ABOUT_SYMPTOM = re.compile(
+    r"\b(what|who|where) (else )?(do|should|shall|can|could|must) (i |we )?(do|take|use|put|try|see|go|call|ring|phone|tell)\b"
+    r"|\bwhat (now|next|to do)\b|\bnow what\b"
+    r"|\b(should|shall|must|do|can|could) i (just )?((need|have|ought) to |still )?(worry|be (worried|scared)|wait|go to|see"
+    r"|call|ring|phone|tell|contact|ask|take|put|use|try|ice|pop|squeeze|touch|cover|massage|rub|leave (it|them))\b"
+    r"|\bdo i need (a|an|the|any|antibiotics?|help)\b"
+    r"|\b(is|are|was) (it|this|that|they|these) (really |just )?(normal|ok|okay|bad|serious|dangerous|infected|an?)\b"
+    r"|\b(how long|when) (will|does|do|should|till?|until|before) (it|this|that|they)\b"
+    r"|\bwill (it|this|that|they) (go|leave|scar|get|heal|last|stay)\b",
+    re.IGNORECASE,
+)
 # What is still said of a symptom or an emergency counts as that from this probability on.
 _STILL_SICK = 0.53
 # An unsure short message is more probably about the last topic than its words alone say, and less probably small talk.
@@ -157,7 +169,7 @@ def _after_emergency(question: Question, doc: Doc, ranking: Ranking) -> Question
 
 def _after_symptom(question: Question, doc: Doc, ranking: Ranking) -> Question:
     """What is told, or asked about what was told, goes on about the symptom; a question of another kind is answered."""
-    if question.intent in _WORRIES and len(doc) <= 2 * _SHORT:
+    if (question.intent in _WORRIES or _ABOUT_SYMPTOM.search(doc.text)) and len(doc) <= 2 * _SHORT:
         return _as(question, SYMPTOM, "worries about the symptom")
     if question.intent.startswith(TOPIC) and asks(doc):
         return question

@@ -20,16 +20,18 @@ MOST_QUESTIONS = 3
 NAMED = ("concern", "condition", "medicine", "treatment", "country", "red_flag", "language")
 ALTERNATIVES = "faq_alternatives"
 CONTRAINDICATIONS = "faq_contraindications"
+HELP = "help"
 # Manners around a question, not questions; beside an answer they need no reply of their own.
-_NEVER_BESIDE = frozenset({"greet", "affirm", "deny", "help", "goodbye", "reject_answer", EMERGENCY})
+_NEVER_BESIDE = frozenset({"greet", "affirm", "deny", HELP, "goodbye", "reject_answer", EMERGENCY})
 THANK = "thank"
+PERSON = "request_human"
 TOLD = "told, not asked"
 # The reply to a symptom says what is usual and what is dangerous, so these need no answer beside it.
 _SAID_WITH_SYMPTOM = frozenset({"faq_side_effects", "faq_serious_risks"})
 # How sure a part must be of its own intent to count as a question. A part that begins as questions do needs little; a
 # keyword is one in a list of keywords ("cost, pain, downtime"), hardly ever elsewhere ("lovely clinic").
-_SURE_LEADING = 0.3
-_SURE_ASKING = 0.6
+_SURE_LEADING = 0.5
+_SURE_ASKING = 0.8
 _SURE_RUN_ON = 0.76
 _SURE_AFTER_OR = 0.91
 _SURE_NO_TOPIC = 0.91
@@ -39,9 +41,10 @@ _SURE_KEYWORD_ALONE = 0.996
 # What is told rather than asked must be plainer, and the whole message must leave room for it.
 _SURE_TOLD = 0.91
 _SURE_CONDITION = 0.96
+_SURE_WISH = 0.99
 _SYMPTOM_IN_WHOLE = 0.017
 # A sentence this sure of one intent is one question, unless its parts are as sure of theirs.
-_SURE_OF_ONE = 0.994
+_SURE_OF_ONE = 0.985
 _SURE_OF_OTHER = 0.91
 # Shorter parts that are not ours are asides ("sorry", "lol"), not worth naming as unanswered.
 _LONG_ENOUGH_TO_NAME = 4
@@ -211,7 +214,9 @@ class QuestionReader:
                 again = _same_of_another(found[-1], part, mentions) if found else None
                 found = _joined(found, [again] if again else [])
                 continue
-            question = self._counted(part, scores[part.text], mentions, lists)
+            # "Explain how it works and the evidence" goes on asking; "can i go to work and the gym" does not.
+            goes_on = part.text.lower().startswith("the ") and not _YES_OR_NO.search(sentence.parts[0].text)
+            question = self._counted(part, scores[part.text], mentions, lists or (part.link is Link.AND and goes_on))
             found = _joined(found, [question] if question else [])
         return found
 
@@ -247,13 +252,19 @@ class QuestionReader:
         inside = _kinds(part.mentions(mentions))
         if not part.asks and question.intent == CONTRAINDICATIONS and inside & _BACKGROUND:
             return replace(question, rule=TOLD) if question.confidence >= _SURE_CONDITION else None
-        if not part.asks or question.intent in _NEVER_BESIDE:
+        if not part.asks and question.intent == PERSON and question.confidence >= _SURE_WISH:
+            return question
+        if not part.asks:
             return None
         worth_naming = part.words >= _LONG_ENOUGH_TO_NAME
-        not_ours = dict(scored.ranking).get(OUT_OF_SCOPE, 0.0) >= _PERHAPS_NOT_OURS and question.similarity < _UNLIKE
-        if worth_naming and part.leads and not_ours and not question.intent.startswith(TOPIC):
+        # "Can you help me write my CV" sounds like a call for help.
+        perhaps_not_ours = question.intent == HELP or dict(scored.ranking).get(OUT_OF_SCOPE, 0.0) >= _PERHAPS_NOT_OURS
+        unlike = perhaps_not_ours and question.similarity < _UNLIKE
+        if question.intent in _NEVER_BESIDE - {HELP}:
+            return None
+        if worth_naming and part.leads and unlike and not question.intent.startswith(TOPIC):
             return replace(question, intent=OUT_OF_SCOPE, rule="a part unlike every example")
-        if question.intent == FALLBACK or (question.intent == OUT_OF_SCOPE and not worth_naming):
+        if question.intent in {FALLBACK, HELP} or (question.intent == OUT_OF_SCOPE and not worth_naming):
             return None
         return question if question.confidence >= _sure_enough(part, question, lists) else None
 
@@ -264,6 +275,8 @@ class QuestionReader:
         intent, rule = verdict.intent, verdict.rule
         if intent == OUT_OF_SCOPE and "treatment" in _kinds(inside) and _COMPARES.search(part.text):
             intent, rule = ALTERNATIVES, "compares another treatment with ours"
+            # What spoke for "not ours" was the other treatment, which now speaks for the comparison.
+            probabilities[ALTERNATIVES] = probabilities.get(ALTERNATIVES, 0.0) + probabilities[OUT_OF_SCOPE]
         confidence = probabilities.get(intent, 1 - scored.probability)
         named, about = _named(inside, mentions), _about(inside)
         return Question(part.text, intent, confidence, scored.similarity, named, rule, about, verdict.unsure)
