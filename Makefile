@@ -97,9 +97,9 @@ conversations-export: setup ## print everything stored of one conversation (ID=.
 conversations-waiting: setup ## list the conversations whose patient asked for a person (ANSWERED=<id> takes one off)
 	@$(PYTHON) -m commands.conversations waiting $(if $(ANSWERED),--answered $(ANSWERED))
 
-encoder: ## teach the sentence encoder anew (Python 3.11 and torch, in encoder/.venv; about half an hour)
+encoder: ## teach the sentence encoder anew (Python 3.11 and torch, in encoder/.venv; 40 minutes with OPTIONS=--bfloat16)
 	@sh encoder/setup.sh
-	@encoder/.venv/bin/python -W ignore encoder/teach.py
+	@encoder/.venv/bin/python -W ignore encoder/teach.py $(OPTIONS)
 
 widget: widget/node_modules ## build the website's widget anew (Node 20) into addons/channels/web/static/
 	@cd widget && npm run --silent build

@@ -36,7 +36,7 @@ from commands.terminal import run_command, say
 
 FOLDS = 5
 RIGHT_LOSS = 0.03
-MOST_WRONG = 0.06
+MOST_WRONG = 0.05
 OFFERED = 3
 # Closer than this (cosine), two examples are one example written twice.
 NEAR_DUPLICATE = 0.9

@@ -327,7 +327,7 @@ def main() -> None:
     """Teach, export, and note the options beside the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=4, help="0 only exports the weights of --start")
-    parser.add_argument("--rate", type=float, default=5e-5)
+    parser.add_argument("--rate", type=float, default=6e-5)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--labels", type=int, default=16, help="labels a batch")
     parser.add_argument("--per-label", type=int, default=6, help="messages of each")

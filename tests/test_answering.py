@@ -175,7 +175,7 @@ async def test_who_asks_whether_this_is_a_person_is_told_who_wrote_and_reviewed_
     named = await reviewed.generate("utter_bot_challenge", a_conversation(), "collector")
     assert by_default is not None
     assert named is not None
-    assert by_default["text"].startswith("Yes, this is software")
+    assert by_default["text"].startswith("This is software")
     assert "No clinician has reviewed the answers" in by_default["text"]
     assert "A. Reviewer" in named["text"]
     assert "No clinician" not in named["text"]

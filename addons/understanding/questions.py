@@ -30,10 +30,10 @@ TOLD = "told, not asked"
 _SAID_WITH_SYMPTOM = frozenset({"faq_side_effects", "faq_serious_risks"})
 # How sure a part must be of its own intent to count as a question. A part that begins as questions do needs little; a
 # keyword is one in a list of keywords ("cost, pain, downtime"), hardly ever elsewhere ("lovely clinic").
-_SURE_LEADING = 0.5
-_SURE_ASKING = 0.8
+_SURE_LEADING = 0.7
+_SURE_ASKING = 0.9
 _SURE_RUN_ON = 0.76
-_SURE_AFTER_OR = 0.91
+_SURE_AFTER_OR = 0.97
 _SURE_NO_TOPIC = 0.91
 _SURE_NOT_OURS = 0.6
 _SURE_KEYWORD = 0.6
@@ -45,9 +45,11 @@ _SURE_WISH = 0.99
 _SYMPTOM_IN_WHOLE = 0.017
 # A sentence this sure of one intent is one question, unless its parts are as sure of theirs.
 _SURE_OF_ONE = 0.985
-_SURE_OF_OTHER = 0.91
+_SURE_OF_OTHER = 0.95
 # Shorter parts that are not ours are asides ("sorry", "lol"), not worth naming as unanswered.
 _LONG_ENOUGH_TO_NAME = 4
+# Longer than this, it tells of something pleasant.
+_LONGEST_THANKS = 6
 # A part that asks, is no nearer than this to any example, and this probably not ours, is named as not answered.
 _UNLIKE = 0.75
 _PERHAPS_NOT_OURS = 0.09
@@ -254,7 +256,7 @@ class QuestionReader:
             return replace(question, rule=TOLD) if question.confidence >= _SURE_CONDITION else None
         if not part.asks and question.intent == PERSON and question.confidence >= _SURE_WISH:
             return question
-        if not part.asks:
+        if not part.asks or (question.intent == THANK and part.words > _LONGEST_THANKS):
             return None
         worth_naming = part.words >= _LONG_ENOUGH_TO_NAME
         # "Can you help me write my CV" sounds like a call for help.
@@ -279,7 +281,9 @@ class QuestionReader:
             probabilities[ALTERNATIVES] = probabilities.get(ALTERNATIVES, 0.0) + probabilities[OUT_OF_SCOPE]
         confidence = probabilities.get(intent, 1 - scored.probability)
         named, about = _named(inside, mentions), _about(inside)
-        return Question(part.text, intent, confidence, scored.similarity, named, rule, about, verdict.unsure)
+        # A choice between questions in English helps nobody who writes in another language.
+        unsure = verdict.unsure and "language" not in named
+        return Question(part.text, intent, confidence, scored.similarity, named, rule, about, unsure)
 
 
 def _urgency(doc: Doc, cut: Sequence[Sentence], mentions: Sequence[Mention], scores: dict[str, Scored]) -> Triage:

@@ -127,6 +127,7 @@ def sentences(doc: Doc) -> list[Sentence]:
     """
     found: list[Sentence] = []
     start, items = 0, 0
+    marks_questions = any("?" in token.text for token in doc)
     for token in [*doc, None]:
         length = 0 if token is None else _mark_length(token, start, items)
         if token is not None and (length == 0 or token.i < start):
@@ -135,7 +136,8 @@ def sentences(doc: Doc) -> list[Sentence]:
         end = len(doc) if token is None else token.i
         span = doc[start:end]
         if any(_is_word(word) for word in span):
-            found.append(_sentence(span, marked=token is not None and "?" in token.text))
+            mark = "" if token is None else token.text
+            found.append(_sentence(span, marked="?" in mark, told=marks_questions and mark == "."))
         start = end + length
     return found
 
@@ -183,13 +185,19 @@ def _is_word(token: Token) -> bool:
     return any(character.isalpha() for character in token.text)
 
 
-def _sentence(span: Span, marked: bool) -> Sentence:
-    """Cut one sentence into parts; `marked` when a question mark ends it."""
+def _sentence(span: Span, marked: bool, told: bool) -> Sentence:
+    """Cut one sentence into parts.
+
+    Args:
+        span: the sentence.
+        marked: whether a question mark ends it.
+        told: whether it ends in a full stop where the writer marks questions: it asks only if it begins as questions do.
+    """
     cut = _cut(span) or [(span, Link.END)]
-    parts = [_part(piece, link, marked and piece.end == cut[-1][0].end) for piece, link in cut]
+    parts = [_part(piece, link, marked and piece.end == cut[-1][0].end, told) for piece, link in cut]
     for index in range(len(cut) - 1):
         parts[index : index + 2] = _shared(cut[index][0], cut[index + 1]) or parts[index : index + 2]
-    return Sentence(_part(span, Link.END, marked), tuple(parts))
+    return Sentence(_part(span, Link.END, marked, told), tuple(parts))
 
 
 def _cut(span: Span) -> list[tuple[Span, Link]]:
@@ -238,7 +246,7 @@ def _begins_question(token: Token, before: Span) -> bool:
     return token.lower_ in _RUN_ON and following in _SUBJECTS
 
 
-def _part(span: Span, link: Link, marked: bool) -> Part:
+def _part(span: Span, link: Link, marked: bool, told: bool) -> Part:
     words = [token.lower_ for token in span if _is_word(token)]
     while len(words) > 1 and words[0] in _FILLERS:
         del words[0]
@@ -254,12 +262,16 @@ def _part(span: Span, link: Link, marked: bool) -> Part:
     inverted = any(left in _AUXILIARIES and right in _SUBJECTS for left, right in pairwise(words[1:]))
     requests = not tells and bool({first, second} & _REQUESTS)
     cue = leads or elliptic or inverted or requests or bool(_ASKING & set(words))
+    if told:
+        cue = leads or requests
     keywords = len(words) <= _MOST_KEYWORDS and not tells and not cue
+    # "Lovely girl, very clean place": what follows a comma there is more of what is told.
+    may_ask = link is Link.END or not told
     return Part(
         span.text,
         ((span.start_char, span.end_char),),
         link,
-        asks=not announces and (marked or cue or keywords),
+        asks=may_ask and not announces and (marked or cue or keywords),
         leads=leads,
         bare=keywords,
         elliptic=elliptic,
