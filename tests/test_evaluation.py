@@ -35,14 +35,14 @@ CEILINGS = {
 
 DEVELOPMENT = Path(__file__).parent / "development"
 DEVELOPMENT_FLOORS = {
-    "several questions: all right": 74.0,
+    "several questions: all right": 80.0,
     "several questions: first right": 88.0,
-    "follow-up turns: right topic": 91.0,
+    "follow-up turns: right topic": 90.0,
     "follow-up turns: right concern": 95.0,
     "urgent: recognised": 97.0,
     "not urgent look-alikes: right topic": 80.0,
 }
-DEVELOPMENT_CEILINGS = {"urgent: false alarms, look-alikes": 4.0, "single: more than one answer": 4.0}
+DEVELOPMENT_CEILINGS = {"urgent: false alarms, look-alikes": 4.0, "single: more than one answer": 6.0}
 
 
 async def check_bounds(assistant: Assistant, folder: Path, floors: dict[str, float], ceilings: dict[str, float]) -> None:

@@ -140,6 +140,8 @@ def test_after_a_symptom_what_is_told_goes_on_about_it(text: str, intent: str, c
         ("my friend is with me", "request_human", 0.3),
         ("why", "nlu_fallback", 0.1),
         ("for how long", "faq_recovery", 0.4),
+        ("how long will it last", "faq_results_timeline", 0.99),
+        ("can i put cream on it", "faq_aftercare", 0.99),
     ],
 )
 def test_after_an_emergency_what_is_not_plainly_asked_repeats_the_action(text: str, intent: str, confidence: float) -> None:

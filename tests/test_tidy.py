@@ -25,6 +25,18 @@ def test_spaces_quotes_and_invisible_characters_are_made_plain(typed: str | None
     assert tidy(typed) == read
 
 
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("n b4? do i need 2 stop anything", "n before? do i need to stop anything"),
+        ("is it ok 4 my skin", "is it ok for my skin"),
+        ("2 sessions in 4 weeks", "2 sessions in 4 weeks"),
+    ],
+)
+def test_text_speak_becomes_words_and_numbers_stay(typed: str, read: str) -> None:
+    assert tidy(typed) == read
+
+
 @pytest.mark.parametrize("command", ["/restart", '/inform{"concern": "fat"}', "//session_start", " / back"])
 def test_a_command_becomes_ordinary_words(command: str) -> None:
     assert not tidy(command).startswith("/")

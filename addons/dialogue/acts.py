@@ -18,6 +18,7 @@ TOPIC = "faq_"
 COST = "faq_cost"
 SESSIONS = "faq_sessions"
 CANDIDACY = "faq_candidacy"
+REGULATION = "faq_regulation"
 PRIVACY = "ask_privacy"
 AFFIRM, DENY = "affirm", "deny"
 REJECTS = "reject_answer"
@@ -178,7 +179,9 @@ class ActReader:
         bare = next((kind for kind in ("yes", "no") if words in self._phrases.answers[kind] and " " not in words), None)
         if bare:
             return Act(f"bare_{bare}", AFFIRM if bare == "yes" else DENY)
-        name = self._said_anywhere(words) if set(intents) <= _GIVES_WAY else None
+        # "Enough with the evidence" sounds like a question about evidence, but is none.
+        gives_way = _GIVES_WAY if is_put_as_question(text) else _GIVES_WAY | {REGULATION}
+        name = self._said_anywhere(words) if set(intents) <= gives_way else None
         if name == "erase":
             return Act(name, PRIVACY, {name: True})
         # "That answer is rubbish" wants another answer more than a calm word.

@@ -19,7 +19,7 @@ _VISITS = r"(?:sessions?|sesh\w*|sessons?|visits?|treatments?|appointments?|appt
 _SPAN = r"(?:weeks?|wks?|months?|days?|years?|hours?|hrs?|mins?|minutes?|more|different|other|out)\b"
 _COUNTED = re.compile(rf"(?<![\w$\u20ac\u00a3.])x?{_RANGE}\s*x?\s*(?:(?!{_SPAN})\w+ ){{0,2}}?{_VISITS}\b", re.IGNORECASE)
 _COURSE = re.compile(rf"\b(?:course|pack(?:age)?|set|series|block) of {_RANGE}\b", re.IGNORECASE)
-_BARE = re.compile(rf"^(?:(?:and|so|what about|how about|for|ok|say|with|if|its|x|about)\s+)*{_RANGE}\s*x?\b", re.IGNORECASE)
+_BARE = re.compile(rf"^(?:(?:and|n|nd|so|what about|how about|for|ok|say|with|if|its|x|about)\s+)*{_RANGE}\s*x?\b", re.IGNORECASE)
 _TAKEN = re.compile(
     rf"\b(?:got|get|had|have|having|did|do|need|buy|bought|book|take|took|want)\s+(?:(?:about|around|like|only|just)\s+)?{_RANGE}"
     r"(?=\s*(?:$|[?!.,]|(?:of|for|on|in|then|what|how|would|is|altogether|total)\b))",

@@ -24,7 +24,7 @@ _ANSWERED_AFTER_AN_EMERGENCY = {"request_human", "ask_privacy", "ask_sources", "
 # From this probability on a message stands on its own, whatever was said before; a fragment ("for three sessions") needs more.
 _STANDS_ALONE = 0.88
 _FRAGMENT_STANDS_ALONE = 0.998
-# Asked by somebody who has just told a symptom, these are about it too: what to do, what to take, how long it lasts.
+# Asked by somebody who has just told a symptom or an emergency, these are about it too: what to do, how long it lasts.
 _ABOUT_SYMPTOM = re.compile(
     r"\b(what|who|where) (else )?(do|should|shall|can|could|must) (i |we )?(do|take|use|put|try|see|go|call|ring|phone|tell)\b"
     r"|\bwhat (now|next|to do)\b|\bnow what\b"
@@ -161,7 +161,7 @@ def _lean(question: Question, doc: Doc, mentions: Sequence[Mention], context: Co
 def _after_emergency(question: Question, doc: Doc, ranking: Ranking) -> Question:
     """Nothing is small talk while the danger may last: only a plain question of another kind is answered."""
     still_sick = sum(probability for intent, probability in ranking if intent in {EMERGENCY, SYMPTOM}) >= _STILL_SICK
-    plain = question.confidence >= _STANDS_ALONE and not still_sick
+    plain = question.confidence >= _STANDS_ALONE and not still_sick and not _ABOUT_SYMPTOM.search(doc.text)
     if plain and (question.intent in _ANSWERED_AFTER_AN_EMERGENCY or (question.intent.startswith(TOPIC) and asks(doc))):
         return question
     return _as(question, EMERGENCY, "the emergency may still be going on")

@@ -55,7 +55,7 @@ _UNLIKE = 0.75
 _PERHAPS_NOT_OURS = 0.09
 # Below this, what a part asks may be told from the message around it; of intents at least this share of the best.
 _UNSURE = 0.88
-_NEAR_THE_BEST = 0.4
+_NEAR_THE_BEST = 0.3
 _WHOLE_SAYS_LITTLE = 0.05
 # Topics whose answers differ from concern to concern, so that one message may ask for two of them.
 _VARIES_BY_CONCERN = {
@@ -209,16 +209,19 @@ class QuestionReader:
     ) -> list[Question]:
         """The questions of a sentence's parts; `lists` when the message is a list of keywords."""
         found: list[Question] = []
+        before: Part | None = None
         for part in sentence.parts:
+            # In "can i go to work and the gym" the question goes on; in "explain how it works and the evidence" a request does.
+            of_yes_or_no = before is not None and part.link is Link.AND and bool(_YES_OR_NO.search(before.text))
+            goes_on = before is not None and part.link is Link.AND and part.text.lower().startswith("the ")
+            before = part
             if part.text not in scores or (part.elliptic and part.link is not Link.END):
                 continue
             if part.bare and _only_names(part, doc, mentions):
                 again = _same_of_another(found[-1], part, mentions) if found else None
                 found = _joined(found, [again] if again else [])
                 continue
-            # "Explain how it works and the evidence" goes on asking; "can i go to work and the gym" does not.
-            goes_on = part.text.lower().startswith("the ") and not _YES_OR_NO.search(sentence.parts[0].text)
-            question = self._counted(part, scores[part.text], mentions, lists or (part.link is Link.AND and goes_on))
+            question = self._counted(part, scores[part.text], mentions, (lists or goes_on) and not of_yes_or_no)
             found = _joined(found, [question] if question else [])
         return found
 

@@ -11,6 +11,19 @@ _LINE_BREAKS = re.compile(r"\s*\n\s*")
 # What a list item begins with says nothing; a question mark is followed by a new question, with or without a space.
 _LIST_MARKS = re.compile(r"^[-*/\u2022\u2013\u2014\u00b7> ]+(?=[^\W\d])", re.MULTILINE)
 _NO_SPACE_AFTER_MARK = re.compile(r"(?<=[?!])(?=[^\W\d_])")
+# How people type on a phone; left alone, the figure would be taken for a number of sessions.
+_TEXT_SPEAK = (
+    (re.compile(r"\bb4\b", re.IGNORECASE), "before"),
+    (
+        re.compile(
+            r"\b2(?= (?:ask|avoid|be|book|come|do|drink|eat|feel|get|give|go|have|help|know|look|make|pay|prepare|say|see|start"
+            r"|stop|take|try|use|wait|work)\b)",
+            re.IGNORECASE,
+        ),
+        "to",
+    ),
+    (re.compile(r"\b4(?= (?:a|her|him|how|it|me|my|that|the|this|u|you)\b)", re.IGNORECASE), "for"),
+)
 # Cc control, Cf format (zero-width, direction marks), Cs lone surrogates, Co private use, Cn unassigned
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u00b4": "'", "`": "'"})
@@ -37,6 +50,8 @@ def tidy(text: str | None) -> str:
     )
     lines = _LINE_BREAKS.sub("\n", _SPACES.sub(" ", visible.replace("\r", "\n"))).strip()
     plain = _NO_SPACE_AFTER_MARK.sub(" ", _LIST_MARKS.sub("", lines))
+    for typed, meant in _TEXT_SPEAK:
+        plain = typed.sub(meant, plain)
     return plain.lstrip("/ \n")[:MAX_CHARACTERS].rstrip()
 
 
