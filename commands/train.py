@@ -76,7 +76,7 @@ def trained_model() -> Path:
         except DamagedModel as damage:
             say(f"{damage.args[0].split('. ')[0]}: it is trained anew.")
             model.unlink()
-    say("Training the assistant (about half a minute) ...")
+    say("Training the assistant (about a minute and a half the first time) ...")
     started = time.monotonic()
     output = io.StringIO()
     try:

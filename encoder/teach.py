@@ -186,7 +186,8 @@ def teach(options: argparse.Namespace) -> Encoder:
         [{"params": learned, "lr": options.rate}, {"params": head.parameters(), "lr": 1e-2}], weight_decay=0.01
     )
     best = judge(encoder.encode([text for text, _ in held_out]), unseen_labels) if held_out else 0.0
-    print(f"{len(taught)} messages, {len(names)} labels; before teaching: {100 * best:.2f} %", flush=True)
+    judged = f"; before teaching: {100 * best:.2f} %" if held_out else ""
+    print(f"{len(taught)} messages, {len(names)} labels{judged}", flush=True)
     aside = names.index(OUT_OF_SCOPE) if OUT_OF_SCOPE in names else -1
     kept = copy.deepcopy(encoder.state_dict())
     # The running mean of the weights forgets the noise of single batches, and is what gets judged and kept.
@@ -220,9 +221,8 @@ def teach(options: argparse.Namespace) -> Encoder:
             mean.update_parameters(encoder)
             losses.append(float(loss.detach()))
         score = judge(mean.module.encode([text for text, _ in held_out]), unseen_labels) if held_out else best
-        print(
-            f"round {number}: loss {np.mean(losses):.3f}, unseen {100 * score:.2f} %, {time.time() - started:.0f} s", flush=True
-        )
+        judged = f"unseen {100 * score:.2f} %, " if held_out else ""
+        print(f"round {number}: loss {np.mean(losses):.3f}, {judged}{time.time() - started:.0f} s", flush=True)
         if score > best or not held_out:
             best, kept = score, copy.deepcopy(mean.module.state_dict())
             # Written at once, so that neither an early end nor a refused export costs a second teaching.
