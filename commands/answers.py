@@ -18,7 +18,7 @@ from rasa.utils.endpoints import EndpointConfig
 
 from addons.answering import CuratedAnswers
 from addons.clinic import read_clinic
-from addons.composing import COMPUTED, GRADES, TOPIC
+from addons.composing import COMPUTED, GRADES, TOPIC, readable
 from addons.configuration import ROOT, read_mapping
 from addons.sentences import day_in_words
 from commands.content import EVIDENCE, SECTION_HEADING, Note, Variation, data_files, note, responses
@@ -652,7 +652,7 @@ def _facts(said: Said) -> list[tuple[str, str]]:
     grade = "too short to measure" if said.grade is None else f"{said.grade:.1f}"
     return [
         *([("Evidence", _plain(said.evidence))] if said.evidence else []),
-        *([("Checked on", day_in_words(date.fromisoformat(said.reviewed)))] if said.reviewed else []),
+        *([("Checked on", readable(said.reviewed))] if said.reviewed else []),
         ("Reading grade", grade),
         ("Words", str(said.words)),
     ]

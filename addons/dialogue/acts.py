@@ -142,10 +142,10 @@ class ActReader:
     def __init__(self, phrases: Phrases) -> None:
         """Use these phrases."""
         self._phrases = phrases
-        self._within = {act: _any_of(listed) for act, listed in phrases.within.items()}
-        self._short = {act: _any_of(listed) for act, listed in phrases.short.items()}
+        self._within = {act: any_of(listed) for act, listed in phrases.within.items()}
+        self._short = {act: any_of(listed) for act, listed in phrases.short.items()}
         self._together = {act: _near(*pair) for act, pair in phrases.together.items()}
-        self._begins = {kind: _any_of(listed, anchored=True) for kind, listed in phrases.answers.items()}
+        self._begins = {kind: any_of(listed, anchored=True) for kind, listed in phrases.answers.items()}
 
     def read(self, text: str, questions: Sequence[Mapping[str, Any]], named: Iterable[str], situation: Situation) -> Act | None:
         """What a message does, if it does anything besides asking.
@@ -246,11 +246,17 @@ def _answered(value: str) -> Act:
 def _near(first: Sequence[str], second: Sequence[str]) -> re.Pattern[str]:
     """A phrase of each list, in either order, a few words apart."""
     between = rf"(?: \w+){{0,{_WORDS_BETWEEN}}}? "
-    one, other = (_any_of(listed).pattern for listed in (first, second))
+    one, other = (any_of(listed).pattern for listed in (first, second))
     return re.compile(f"{one}{between}{other}|{other}{between}{one}")
 
 
-def _any_of(phrases: Iterable[str], anchored: bool = False) -> re.Pattern[str]:
+def any_of(phrases: Iterable[str], anchored: bool = False) -> re.Pattern[str]:
+    """A pattern that finds any of these phrases as whole words.
+
+    Args:
+        phrases: as `plain` leaves them.
+        anchored: for `match`: nothing is looked at before the phrase.
+    """
     # The longest first: "i am not" is no "i am".
     listed = "|".join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True))
     return re.compile(rf"(?:{listed})(?!\w)" if anchored else rf"(?<!\w)(?:{listed})(?!\w)")

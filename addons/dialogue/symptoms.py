@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from addons.configuration import ConfigurationError, read_mapping
-from addons.dialogue.acts import is_put_as_question, plain
+from addons.dialogue.acts import any_of, is_put_as_question, plain
 
 ASK, TODAY, DAYS, WATCH, TABLE = "ask", "today", "days", "watch", "table"
 _KINDS = ("today", "worse", "better", "same", "late", "early", "not")
@@ -35,7 +35,7 @@ class SymptomGuide:
         missing = [kind for kind in _KINDS if not isinstance(content.get(kind), list)]
         if missing:
             raise ConfigurationError(path, f"{', '.join(missing)} must be a list of phrases.")
-        self._patterns = {kind: _any_of(content[kind]) for kind in _KINDS if kind != "not"}
+        self._patterns = {kind: any_of(content[kind]) for kind in _KINDS if kind != "not"}
         self._negations = set(content["not"])
 
     def level(self, told: Sequence[str], asked_before: bool) -> str:
@@ -82,8 +82,3 @@ class SymptomGuide:
 
 def _joined(texts: Iterable[str]) -> str:
     return " . ".join(plain(text) for text in texts)
-
-
-def _any_of(phrases: Iterable[str]) -> re.Pattern[str]:
-    listed = "|".join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True))
-    return re.compile(rf"(?<!\w)(?:{listed})(?!\w)")

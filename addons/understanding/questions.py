@@ -22,7 +22,7 @@ ALTERNATIVES = "faq_alternatives"
 CONTRAINDICATIONS = "faq_contraindications"
 HELP = "help"
 # Manners around a question, not questions; beside an answer they need no reply of their own.
-_NEVER_BESIDE = frozenset({"greet", "affirm", "deny", HELP, "goodbye", "reject_answer", EMERGENCY})
+_NEVER_BESIDE = frozenset({"greet", "affirm", "deny", "goodbye", "reject_answer", EMERGENCY})
 THANK = "thank"
 PERSON = "request_human"
 TOLD = "told, not asked"
@@ -259,14 +259,12 @@ class QuestionReader:
             return replace(question, rule=TOLD) if question.confidence >= _SURE_CONDITION else None
         if not part.asks and question.intent == PERSON and question.confidence >= _SURE_WISH:
             return question
-        if not part.asks or (question.intent == THANK and part.words > _LONGEST_THANKS):
+        if not part.asks or question.intent in _NEVER_BESIDE or (question.intent == THANK and part.words > _LONGEST_THANKS):
             return None
         worth_naming = part.words >= _LONG_ENOUGH_TO_NAME
         # "Can you help me write my CV" sounds like a call for help.
         perhaps_not_ours = question.intent == HELP or dict(scored.ranking).get(OUT_OF_SCOPE, 0.0) >= _PERHAPS_NOT_OURS
         unlike = perhaps_not_ours and question.similarity < _UNLIKE
-        if question.intent in _NEVER_BESIDE - {HELP}:
-            return None
         if worth_naming and part.leads and unlike and not question.intent.startswith(TOPIC):
             return replace(question, intent=OUT_OF_SCOPE, rule="a part unlike every example")
         if question.intent in {FALLBACK, HELP} or (question.intent == OUT_OF_SCOPE and not worth_naming):
