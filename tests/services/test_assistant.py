@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,17 @@ def _canary_free_log(assistant: Assistant) -> Iterator[None]:
     assert assistant.running() or assistant.log.exists()
 
 
+@contextmanager
+def outage(postgres: Postgres, between: Proxy) -> Iterator[None]:
+    """The database is killed with every connection to it, and started again in the end."""
+    postgres.kill()
+    between.cut()
+    try:
+        yield
+    finally:
+        postgres.start()
+
+
 def messages(postgres: Postgres, database: str, sender: str) -> list[str]:
     """What is stored of a patient's words, in order."""
     return [text for who, text in postgres.messages(database) if who == sender]
@@ -137,14 +149,10 @@ def test_a_database_killed_and_back_loses_no_turn(
 ) -> None:
     for patient in patients:
         patient.say(f"1 {PAIN}")
-    postgres.kill()
-    between.cut()
-    try:
+    with outage(postgres, between):
         for patient in patients:
             assert has_answer(patient.say(f"2 {PAIN}"))
             assert has_answer(patient.say(f"3 {PAIN}"))
-    finally:
-        postgres.start()
     for patient in patients:
         assert until_stored(postgres, database, patient.conversation, 3) == [f"{number} {PAIN}" for number in (1, 2, 3)]
         assert has_answer(patient.say(f"4 {PAIN}"))
@@ -156,17 +164,13 @@ def test_a_page_in_an_outage_shows_the_last_turns_and_erases_nothing_without_say
 ) -> None:
     patient = WebPatient(assistant)
     patient.say(f"1 {PAIN}")
-    postgres.kill()
-    between.cut()
-    try:
+    with outage(postgres, between):
         patient.say(f"2 {PAIN}")
         assert shown(patient) == [f"1 {PAIN}", f"2 {PAIN}"]
         status, answer = patient.erase()
         assert (status, answer["error"]["code"]) == (500, "failed")
         assert assistant.status("/webhooks/web/livez")[0] == 200
         assert assistant.status("/webhooks/web/readyz")[0] == 503
-    finally:
-        postgres.start()
     assert patient.erase()[0] == 200
     assert shown(patient) == []
     assert messages(postgres, database, patient.conversation) == []
@@ -368,16 +372,14 @@ def test_sigkill_keeps_every_acknowledged_turn_also_those_of_an_outage(
 ) -> None:
     for patient in patients:
         patient.say(f"1 {PAIN}")
-    postgres.kill()
-    between.cut()
     try:
-        for patient in patients:
-            patient.say(f"2 {PAIN}")
-            assert patient.ask(f"3 {PAIN}", f"{patient.conversation[-8:]}-3")[0] == 200
-        assistant.kill()
-        assert [patient.ask(PAIN) for patient in patients] == [(0, None)] * len(patients)
+        with outage(postgres, between):
+            for patient in patients:
+                patient.say(f"2 {PAIN}")
+                assert patient.ask(f"3 {PAIN}", f"{patient.conversation[-8:]}-3")[0] == 200
+            assistant.kill()
+            assert [patient.ask(PAIN) for patient in patients] == [(0, None)] * len(patients)
     finally:
-        postgres.start()
         assistant.start(LOG_LEVEL="INFO")
     said = [f"{number} {PAIN}" for number in (1, 2, 3)]
     for patient in patients:
